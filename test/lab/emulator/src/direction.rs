@@ -1,0 +1,219 @@
+//! One direction of a link: what happens to a frame from its arrival to its departure.
+//!
+//! 1. `arrive` counts it, then drops, shortens or answers it (blackhole, loss, MTU, strip);
+//! 2. `admit` passes it through the virtual queue: a rate is an instant until which the line is busy, not a timer;
+//! 3. `depart` hands out what is due.
+//!
+//! Time is an argument everywhere (CLOCK_MONOTONIC, ns), so the tests run in virtual time.
+
+use crate::counters::{Counters, Flows};
+use crate::icmp;
+use crate::packet::{ETHERNET, TcpView, ip_length};
+use crate::params::Params;
+use crate::rng::Rng;
+use crate::strip::strip;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// A frame on its way.
+struct Pending {
+    due_ns: u64,
+    /// Arrival number; keeps frames of the same instant in order.
+    order: u64,
+    frame: Vec<u8>,
+}
+
+impl Ord for Pending {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Reversed: BinaryHeap yields the largest, we want the earliest.
+        (other.due_ns, other.order).cmp(&(self.due_ns, self.order))
+    }
+}
+
+impl PartialOrd for Pending {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Pending {}
+
+/// State of one direction.
+pub struct Direction {
+    params: Params,
+    rng: Rng,
+    /// What was counted; read and reset by the control socket.
+    pub counters: Counters,
+    /// TCP flows seen.
+    pub flows: Flows,
+    pending: BinaryHeap<Pending>,
+    next_order: u64,
+    /// Until when the line is busy with what was admitted.
+    busy_until_ns: u64,
+    /// Departure of the last frame that was not held back: later ones do not overtake it.
+    last_due_ns: u64,
+    /// Emptied frame buffers, to save allocations.
+    spare: Vec<Vec<u8>>,
+}
+
+fn ms_to_ns(ms: f64) -> u64 {
+    (ms * 1e6) as u64
+}
+
+/// Time to send `bytes` at `mbit` Mbit/s, ns.
+fn line_ns(bytes: u64, mbit: f64) -> u64 {
+    (bytes as f64 * 8e3 / mbit) as u64
+}
+
+impl Direction {
+    /// A plain wire.
+    pub fn new(seed: u64) -> Direction {
+        Direction {
+            params: Params::default(),
+            rng: Rng::new(seed),
+            counters: Counters::default(),
+            flows: Flows::default(),
+            pending: BinaryHeap::new(),
+            next_order: 0,
+            busy_until_ns: 0,
+            last_due_ns: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// The parameters in force.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Replaces the parameters. Frames already under way keep their departure; the backlog keeps its bytes.
+    pub fn set_params(&mut self, now_ns: u64, params: Params) {
+        let (old, new) = (self.params.rate_mbit, params.rate_mbit);
+        if old != new {
+            let wait_ns = self.busy_until_ns.saturating_sub(now_ns);
+            let scaled = if old > 0.0 && new > 0.0 { (wait_ns as f64 * old / new) as u64 } else { 0 };
+            self.busy_until_ns = now_ns + scaled;
+        }
+        self.params = params;
+    }
+
+    /// Forgets counters and flows, not frames.
+    pub fn reset_counters(&mut self) {
+        self.counters = Counters::default();
+        self.flows = Flows::default();
+    }
+
+    /// An empty buffer for a frame.
+    pub fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(2048))
+    }
+
+    /// Takes a buffer back.
+    pub fn recycle(&mut self, mut frame: Vec<u8>) {
+        if self.spare.len() < 4096 {
+            frame.clear();
+            self.spare.push(frame);
+        }
+    }
+
+    /// A frame entered the link. Returns an answer to its sender, if there is one.
+    pub fn arrive(&mut self, now_ns: u64, mut frame: Vec<u8>) -> Option<Vec<u8>> {
+        let view = TcpView::parse(&frame);
+        self.counters.entered.add(&frame, view.as_ref());
+        if let Some(view) = &view {
+            self.counters.tcp.note(now_ns, &frame, view, &mut self.flows);
+        }
+        if self.params.blackhole {
+            self.counters.drops.blackhole += 1;
+            self.recycle(frame);
+            return None;
+        }
+        if self.rng.percent(self.params.loss_percent) {
+            self.counters.drops.loss += 1;
+            self.recycle(frame);
+            return None;
+        }
+        let mtu = self.params.mtu;
+        if mtu > 0 && ip_length(&frame).unwrap_or(frame.len() - ETHERNET) > mtu {
+            self.counters.drops.mtu += 1;
+            let answer = if self.params.mtu_icmp { icmp::too_big(&frame, mtu) } else { None };
+            self.recycle(frame);
+            return answer;
+        }
+        if let Some(view) = &view {
+            self.counters.stripped += u64::from(strip(&self.params, &mut frame, view));
+        }
+        if self.rng.percent(self.params.duplicate_percent) {
+            self.counters.duplicated += 1;
+            let mut copy = self.buffer();
+            copy.extend_from_slice(&frame);
+            self.admit(now_ns, copy);
+        }
+        self.admit(now_ns, frame);
+        None
+    }
+
+    /// Passes a frame through the queue and onto the delay line.
+    fn admit(&mut self, now_ns: u64, frame: Vec<u8>) {
+        let rate = self.params.rate_mbit;
+        if rate > 0.0 {
+            let start_ns = self.busy_until_ns.max(now_ns);
+            let wait_ns = start_ns - now_ns;
+            let (limit_ns, limit_bytes) = (ms_to_ns(self.params.queue_ms), self.params.queue_bytes);
+            let too_late = limit_ns > 0 && wait_ns > limit_ns;
+            let too_much = limit_bytes > 0 && wait_ns > line_ns(limit_bytes, rate);
+            if too_late || too_much {
+                self.counters.drops.queue += 1;
+                self.recycle(frame);
+                return;
+            }
+            self.counters.queue_peak_ms = self.counters.queue_peak_ms.max(wait_ns as f64 / 1e6);
+            self.busy_until_ns = start_ns + line_ns(frame.len() as u64, rate);
+        }
+        let jitter_ms = if self.params.jitter_ms > 0.0 { self.rng.unit() * self.params.jitter_ms } else { 0.0 };
+        let sent_ns = if rate > 0.0 { self.busy_until_ns } else { now_ns };
+        let mut due_ns = (sent_ns + ms_to_ns(self.params.delay_ms + jitter_ms)).max(self.last_due_ns);
+        if self.rng.percent(self.params.reorder_percent) {
+            self.counters.reordered += 1;
+            due_ns += ms_to_ns(self.params.reorder_delay_ms);
+        } else {
+            self.last_due_ns = due_ns;
+        }
+        self.pending.push(Pending { due_ns, order: self.next_order, frame });
+        self.next_order += 1;
+    }
+
+    /// When the next frame departs.
+    pub fn next_due_ns(&self) -> Option<u64> {
+        self.pending.peek().map(|p| p.due_ns)
+    }
+
+    /// Appends up to `max` frames that are due, in order of departure, to `due`.
+    pub fn depart(&mut self, now_ns: u64, max: usize, due: &mut Vec<Vec<u8>>) {
+        while due.len() < max && self.next_due_ns().is_some_and(|at| at <= now_ns) {
+            due.push(self.pending.pop().expect("peeked").frame);
+        }
+    }
+
+    /// Counts frames that were handed to the outgoing interface, the first `sent` of which it took, and frees them.
+    pub fn departed(&mut self, due: &mut Vec<Vec<u8>>, sent: usize) {
+        for (index, frame) in due.drain(..).enumerate() {
+            if index < sent {
+                self.counters.out.add(&frame, TcpView::parse(&frame).as_ref());
+            } else {
+                self.counters.drops.send_error += 1;
+            }
+            self.recycle(frame);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "direction_tests.rs"]
+mod tests;
