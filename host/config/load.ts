@@ -1,0 +1,245 @@
+// From a file to a Config. Three steps: TOML syntax (smol-toml), shape (ajv with schema.ts), sense (here). Every
+// problem found is reported, each with file, line, key and what was expected.
+import { readFileSync } from "node:fs";
+import { isIPv4, isIPv6 } from "node:net";
+import { Ajv, type ErrorObject } from "ajv";
+import { distance } from "fastest-levenshtein";
+import { parse, TomlError } from "smol-toml";
+import {
+  type Config,
+  DEFAULT_CONNECTIONS,
+  DEFAULT_PORTS,
+  DEFAULT_QUEUE,
+  DEFAULT_REJOIN_GRACE_S,
+  DEFAULT_RUNS_PER_CONNECTION,
+  DEFAULT_SOCKET,
+  DEFAULT_SUBFLOWS_PER_CONNECTION,
+  type PortRange,
+} from "./config.ts";
+import { type KeyPath, Positions } from "./positions.ts";
+import { type ConfigFile, type PortEntry, schema } from "./schema.ts";
+
+/** One thing that is wrong with a configuration file. */
+export interface ConfigProblem {
+  file: string;
+  /** From 1. */
+  line: number;
+  /** Dotted path of the key, "" for the document. */
+  key: string;
+  message: string;
+}
+
+/** The file cannot be used. `message` has one line per problem. */
+export class ConfigError extends Error {
+  readonly problems: ConfigProblem[];
+
+  constructor(problems: ConfigProblem[]) {
+    super(problems.map(problemLine).join("\n"));
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+function problemLine(problem: ConfigProblem): string {
+  const key = problem.key === "" ? "" : `${problem.key}: `;
+  return `${problem.file}:${problem.line}: ${key}${problem.message}`;
+}
+
+const ajv = new Ajv({
+  allErrors: true,
+  verbose: true,
+  keywords: ["expected"],
+  formats: { ipv4: isIPv4, ipv6: isIPv6 },
+  allowUnionTypes: true,
+});
+const isConfigFile = ajv.compile<ConfigFile>(schema);
+
+/** Reads and checks a file. Throws ConfigError. */
+export function loadConfig(file: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const cause = code === "ENOENT" ? "no such file" : code === "EACCES" ? "no permission to read it" : String(error);
+    throw new ConfigError([{ file, line: 1, key: "", message: `cannot read the configuration: ${cause}` }]);
+  }
+  return parseConfig(text, file);
+}
+
+/** Checks the text of a file. Throws ConfigError. */
+export function parseConfig(text: string, file: string): Config {
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const message = (error.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
+    throw new ConfigError([{ file, line: error.line, key: "", message: `not valid TOML: ${message}` }]);
+  }
+  const positions = Positions.of(text);
+  const problems: ConfigProblem[] = [];
+  const report = (path: KeyPath, message: string): void => {
+    problems.push({ file, line: positions.line(path), key: keyText(path), message });
+  };
+  if (!isConfigFile(document)) {
+    reportShape(isConfigFile.errors ?? [], document, report);
+    throw new ConfigError(problems);
+  }
+  const config = complete(document, file);
+  reportSense(document, config, report);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+type Report = (path: KeyPath, message: string) => void;
+
+function keyText(path: KeyPath): string {
+  return path.map((part, i) => (typeof part === "number" ? `[${part + 1}]` : i === 0 ? part : `.${part}`)).join("");
+}
+
+function reportShape(errors: ErrorObject[], document: unknown, report: Report): void {
+  const seen = new Set<string>();
+  for (const error of errors) {
+    const path = pointerPath(error.instancePath, document);
+    const properties = Object.keys((error.parentSchema as { properties?: object })?.properties ?? {});
+    if (error.keyword === "additionalProperties") {
+      const name = String(error.params.additionalProperty);
+      report([...path, name], `unknown key${suggestion(name, properties)}`);
+    } else if (error.keyword === "required") {
+      const name = String(error.params.missingProperty);
+      const expected = expectedText(error.parentSchema, name);
+      report(path, `key "${name}" is missing${expected}`);
+    } else {
+      // A list entry that fits no alternative yields an error per alternative: one is enough.
+      const place = error.instancePath;
+      const expected = (error.parentSchema as { expected?: string })?.expected;
+      if (seen.has(place) || expected === undefined || error.schemaPath.includes("/anyOf/")) continue;
+      seen.add(place);
+      report(path, `expected ${expected}, found ${valueText(error.data)}`);
+    }
+  }
+}
+
+function expectedText(parent: unknown, name: string): string {
+  const properties = (parent as { properties?: Record<string, { expected?: string }> })?.properties;
+  const expected = properties?.[name]?.expected;
+  return expected === undefined ? "" : `; expected ${expected}`;
+}
+
+/** Instance path of ajv ("/path/0/name") with numbers for the indices of lists. */
+function pointerPath(pointer: string, document: unknown): (string | number)[] {
+  const path: (string | number)[] = [];
+  let value: unknown = document;
+  for (const part of pointer.split("/").slice(1)) {
+    const name = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    path.push(Array.isArray(value) ? Number(name) : name);
+    value = (value as Record<string, unknown>)?.[name];
+  }
+  return path;
+}
+
+function valueText(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
+  if (value instanceof Date) return "a date";
+  if (typeof value === "object" && value !== null) return "a table";
+  return JSON.stringify(value) ?? "nothing";
+}
+
+function suggestion(name: string, known: string[]): string {
+  const ranked = known
+    .map((candidate) => ({ candidate, steps: distance(name.toLowerCase(), candidate) }))
+    .sort((a, b) => a.steps - b.steps);
+  const best = ranked[0];
+  if (best !== undefined && best.steps <= Math.max(2, Math.floor(name.length / 3))) {
+    return `; did you mean "${best.candidate}"?`;
+  }
+  return `; expected one of ${known.map((candidate) => `"${candidate}"`).join(", ")}`;
+}
+
+function complete(document: ConfigFile, file: string): Config {
+  const connections = document.capacity?.connections ?? DEFAULT_CONNECTIONS;
+  return {
+    file,
+    role: "host",
+    match: { ports: document.match?.ports?.map(portRange) ?? null },
+    paths: document.path.map((path, index) => ({
+      id: index + 1,
+      name: path.name,
+      interface: path.interface,
+      gateway: path.gateway ?? null,
+      gateway6: path.gateway6 ?? null,
+      backup: path.backup ?? false,
+      mtu: path.mtu ?? null,
+    })),
+    policy: {
+      default: document.policy?.default ?? "active-standby",
+      prefer: document.policy?.prefer ?? document.path.map((path) => path.name),
+      advertise: document.policy?.advertise ?? true,
+    },
+    capacity: {
+      connections,
+      subflows: document.capacity?.subflows ?? connections * DEFAULT_SUBFLOWS_PER_CONNECTION,
+      runs: document.capacity?.runs ?? connections * DEFAULT_RUNS_PER_CONNECTION,
+    },
+    engine: {
+      queue: document.engine?.queue ?? DEFAULT_QUEUE,
+      batch: document.engine?.batch ?? 64,
+      ports: document.engine?.ports === undefined ? DEFAULT_PORTS : portRange(document.engine.ports),
+      rejoinGraceMs: Math.round((document.engine?.rejoin_grace ?? DEFAULT_REJOIN_GRACE_S) * 1000),
+      standby: document.engine?.standby ?? true,
+    },
+    control: { socket: document.control?.socket ?? DEFAULT_SOCKET },
+  };
+}
+
+/** 80 or "8000-8999". */
+function portRange(entry: PortEntry): PortRange {
+  if (typeof entry === "number") return { first: entry, last: entry };
+  const [first, last] = entry.split("-").map(Number);
+  return { first: first ?? 0, last: last ?? 0 };
+}
+
+function reportSense(document: ConfigFile, config: Config, report: Report): void {
+  if (document.role === "anchor") {
+    report(["role"], 'the role "anchor" is not built yet; expected "host"');
+  }
+  for (const [index, range] of (config.match.ports ?? []).entries()) {
+    reportRange(range, ["match", "ports", index], report);
+  }
+  reportRange(config.engine.ports, ["engine", "ports"], report);
+  reportPaths(config, report);
+  if (config.policy.default !== "active-standby") {
+    report(
+      ["policy", "default"],
+      `unknown policy ${JSON.stringify(config.policy.default)}; expected "active-standby" until policies are loadable`,
+    );
+  }
+  const names = config.paths.map((path) => path.name);
+  for (const [index, name] of config.policy.prefer.entries()) {
+    if (!names.includes(name)) report(["policy", "prefer", index], `no path is named "${name}"${suggestion(name, names)}`);
+    else if (config.policy.prefer.indexOf(name) < index) report(["policy", "prefer", index], `"${name}" is listed twice`);
+  }
+  if (config.capacity.subflows < config.capacity.connections) {
+    report(["capacity", "subflows"], `expected at least one per connection (${config.capacity.connections})`);
+  }
+}
+
+function reportRange(range: PortRange, path: KeyPath, report: Report): void {
+  if (range.first < 1 || range.last > 65535 || range.first > range.last) {
+    report(path, `expected ports from 1 to 65535, the lower one first, found "${range.first}-${range.last}"`);
+  }
+}
+
+function reportPaths(config: Config, report: Report): void {
+  for (const [index, path] of config.paths.entries()) {
+    const earlier = config.paths.slice(0, index);
+    if (earlier.some((other) => other.name === path.name)) {
+      report(["path", index, "name"], `"${path.name}" is already the name of another path; expected a name of its own`);
+    }
+    const twin = earlier.find((other) => other.interface === path.interface);
+    if (twin !== undefined) {
+      report(["path", index, "interface"], `"${path.interface}" already belongs to path "${twin.name}"`);
+    }
+  }
+}
