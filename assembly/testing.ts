@@ -1,0 +1,100 @@
+// Second entry, for test builds only: the ABI of index.ts and, beside it, internals that unit and
+// property tests call one by one. A struct parameter is its address: tests own the memory.
+// Add exports at the end of a section; constants go through a function, since asc inlines them.
+
+// --- memory/ ---
+export {
+  copy,
+  fill,
+  loadU16BE,
+  loadU32BE,
+  loadU64BE,
+  storeU16BE,
+  storeU32BE,
+  storeU64BE,
+} from "./memory/bytes";
+export { slabAlloc, slabAt, slabCheck, slabFree, slabGeneration, slabInit, slabLive } from "./memory/slab";
+export { runAlloc, runAt, runFree, runsFree, runsInit } from "./memory/runs";
+export { hashFirst, hashInit, hashInsert, hashNext, hashRemove, hashValue } from "./memory/hash-table";
+export {
+  timerCancel,
+  timerDeadline,
+  timerSet,
+  wheelAdvance,
+  wheelBytes,
+  wheelCheck,
+  wheelInit,
+  wheelNextDeadline,
+} from "./memory/wheel";
+
+// --- seq/ ---
+export {
+  dsnGeq,
+  dsnGt,
+  dsnLeq,
+  dsnLt,
+  dsnMax,
+  dsnMin,
+  expand,
+  seqGeq,
+  seqGt,
+  seqLeq,
+  seqLt,
+  seqMax,
+  seqMin,
+} from "./seq/space";
+
+// --- mapping/ ---
+export {
+  sendTableCheck,
+  sendTableDsnOf,
+  sendTableFind,
+  sendTableFree,
+  sendTableFreeSubflow,
+  sendTableMap,
+  sendTableReserve,
+  sendTableTrim,
+} from "./mapping/send-table";
+export { mapLogAppend, mapLogCheck, mapLogFind, mapLogFree, mapLogTrim } from "./mapping/map-log";
+export { recvTableAdd, recvTableCheck, recvTableFind, recvTableFree, recvTableTrim } from "./mapping/recv-table";
+export {
+  rangesAdd,
+  rangesCheck,
+  rangesContiguous,
+  rangesFree,
+  rangesHighest,
+  rangesTrim,
+} from "./mapping/received-ranges";
+export {
+  blocksAbove,
+  mergeBlocks,
+  mergeSsnBlocks,
+  projectDsnBlock,
+  projectSan,
+  projectSsnBlock,
+} from "./mapping/projection";
+
+import { MAP_LOG_MAX } from "./mapping/map-log";
+import { RANGES_MAX } from "./mapping/received-ranges";
+import { RECV_RUNS_MAX } from "./mapping/recv-table";
+import { SEND_RUNS_MAX } from "./mapping/send-table";
+
+/** SEND_RUNS_MAX of this build. */
+export function sendRunsMax(): u32 {
+  return SEND_RUNS_MAX;
+}
+
+/** RECV_RUNS_MAX of this build. */
+export function recvRunsMax(): u32 {
+  return RECV_RUNS_MAX;
+}
+
+/** RANGES_MAX of this build. */
+export function rangesMax(): u32 {
+  return RANGES_MAX;
+}
+
+/** MAP_LOG_MAX of this build. */
+export function mapLogMax(): u32 {
+  return MAP_LOG_MAX;
+}
