@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { DropReason } from "../../../host/engine/abi.ts";
+import { packet } from "../../packet.ts";
+import { AT, BUILDS, Wire } from "./wire.ts";
+
+const FIELDS = { src: "192.0.2.1", dst: "198.51.100.7", sport: 0xfedc, dport: 0x8001 };
+const TCP = AT + 20;
+
+describe.each(BUILDS)("tcp, %s build", (build) => {
+  const wire = new Wire(build);
+  const { x } = wire;
+
+  test("every data offset against every length", () => {
+    for (let words = 0; words < 16; words++) {
+      for (let length = 0; length < 80; length++) {
+        const header = new Uint8Array(length);
+        if (length > 12) header[12] = (words << 4) | 15; // reserved bits must not matter
+        wire.put(header);
+        const fits = length >= 20 && words >= 5 && words * 4 <= length;
+        expect(x.tcpCheck(AT, length)).toBe(fits ? DropReason.NONE : DropReason.TCP_MALFORMED);
+      }
+    }
+  });
+
+  test("accessors", () => {
+    const numbers = { seq: 0xfffefdfc, ack: 0x80706050, win: 0xfffe, urgent: 0x8182 };
+    const octets = packet({ ...FIELDS, ...numbers, flags: "AC", options: [{ kind: "mss", mss: 1460 }] });
+    wire.put(octets);
+    expect(x.tcpSourcePort(TCP)).toBe(0xfedc);
+    expect(x.tcpDestinationPort(TCP)).toBe(0x8001);
+    expect(x.tcpSequence(TCP) >>> 0).toBe(0xfffefdfc);
+    expect(x.tcpAcknowledgment(TCP) >>> 0).toBe(0x80706050);
+    expect(x.tcpHeaderLength(TCP)).toBe(24);
+    expect(x.tcpFlags(TCP)).toBe(0x90);
+    expect(x.tcpWindow(TCP)).toBe(0xfffe);
+    expect(x.tcpUrgentPointer(TCP)).toBe(0x8182);
+    expect(x.tcpChecksum(TCP)).toBe(((octets[36] ?? 0) << 8) | (octets[37] ?? 0));
+  });
+
+  test("setters write what accessors read, and nothing else", () => {
+    const pairs: [(tcp: number, value: number) => void, (tcp: number) => number, number, number][] = [
+      [x.tcpSetSourcePort, x.tcpSourcePort, 0xfedc, 0],
+      [x.tcpSetDestinationPort, x.tcpDestinationPort, 0xfedc, 2],
+      [x.tcpSetSequence, x.tcpSequence, 0xfedcba98, 4],
+      [x.tcpSetAcknowledgment, x.tcpAcknowledgment, 0xfedcba98, 8],
+      [x.tcpSetHeaderLength, x.tcpHeaderLength, 60, 12],
+      [x.tcpSetFlags, x.tcpFlags, 0xc2, 13],
+      [x.tcpSetWindow, x.tcpWindow, 0xfedc, 14],
+      [x.tcpSetChecksum, x.tcpChecksum, 0xfedc, 16],
+      [x.tcpSetUrgentPointer, x.tcpUrgentPointer, 0xfedc, 18],
+    ];
+    const ends = [...pairs.slice(1).map(([, , , at]) => at), 20];
+    for (const [i, [set, get, value, at]] of pairs.entries()) {
+      const before = new Uint8Array(20);
+      wire.put(before);
+      set(AT, value);
+      expect(get(AT) >>> 0).toBe(value);
+      const after = wire.get(AT, AT + 20);
+      after.fill(0, at, ends[i]);
+      expect(after).toEqual(before);
+    }
+  });
+
+  test("the reserved bits stay when the header length changes", () => {
+    wire.put(new Uint8Array(20).fill(0xff));
+    x.tcpSetHeaderLength(AT, 20);
+    expect(wire.bytes[AT + 12]).toBe(0x5f);
+  });
+
+  test("build makes what the tests' own builder makes", () => {
+    const want = packet({ ...FIELDS, flags: "SA", seq: 0xfffffff0, ack: 0x80000000, win: 0xfffe }).slice(20);
+    const octets = wire.written((p) => {
+      x.tcpBuild(p, 0xfedc, 0x8001, 0xfffffff0, 0x80000000, 20, 0x12, 0xfffe);
+      return p + 20;
+    });
+    want.fill(0, 16, 18); // the checksum is another function's
+    expect(octets).toEqual(want);
+  });
+});
