@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import { loadConfig } from "../config/load.ts";
+import { type CommonOptions, command, group, print } from "./options.ts";
+
+/** `shunt config check FILE`. Needs no daemon. */
+export function configCommand(): Command {
+  const config = group("config", "check a configuration");
+  config.addCommand(
+    command("check", "check a configuration file; every error names file, line and key")
+      .argument("<file>", "configuration file")
+      .action((file: string, options: CommonOptions) => {
+        const checked = loadConfig(file);
+        print(options, checked, () => `${file}: fine (${checked.paths.map((path) => path.name).join(", ")})`);
+      }),
+  );
+  return config;
+}

@@ -1,0 +1,224 @@
+// One handler per operation of openapi.json. They translate names to numbers and answers to words; what they act on is
+// given to them, so that they can be tested without a network.
+import type { ServerResponse } from "node:http";
+import type { Config } from "../config/config.ts";
+import { type PathTable, PathTableError } from "../net/path-table.ts";
+import { NATIVE_POLICIES } from "../policy/native.ts";
+import { ApiError } from "./api-error.ts";
+import { ask, type CommandAnswer } from "./commands.ts";
+import type { EngineCommand, EnginePort } from "./engine-port.ts";
+import { type EventFeed, type EventFilter, type EventLine, matches } from "./events.ts";
+import type { Metrics } from "./metrics.ts";
+import { reasonText } from "./reasons.ts";
+import { type ApiHandlers, type ApiRequest, openApi } from "./server.ts";
+import { pathStatuses, statusOf } from "./status.ts";
+import type { TraceSession } from "./trace-session.ts";
+
+/** What the handlers act on. */
+export interface ControlContext {
+  engine: EnginePort;
+  feed: EventFeed;
+  paths: PathTable;
+  metrics: Metrics;
+  trace: TraceSession;
+  config(): Config;
+  /** Reads the configuration file again. Throws ConfigError. */
+  reload(): Promise<string[]>;
+  startedMs: number;
+}
+
+/** Time-out of a handover unless the request names one (interface contract: 10 s). */
+export const HANDOVER_TIMEOUT_MS = 10_000;
+const SUBFLOW_TIMEOUT_MS = 10_000;
+/** Class names and ids; there is one class until the classifier is built. */
+const DEFAULT_CLASS = "default";
+
+interface HandoverBody {
+  to?: string;
+  auto?: boolean;
+  connection?: string;
+  class?: string;
+  mode?: "make-before-break" | "break-before-make";
+  timeoutMs?: number;
+}
+
+interface SubflowBody {
+  connection: string;
+  path: string;
+  timeoutMs?: number;
+}
+
+interface PathBody {
+  name: string;
+  interface: string;
+  gateway?: string;
+  gateway6?: string;
+  backup?: boolean;
+  mtu?: number;
+}
+
+/** Handlers by operationId. */
+export function controlHandlers(context: ControlContext): ApiHandlers {
+  const { engine, feed, paths, metrics, trace } = context;
+  return {
+    getStatus: () => statusOf(context),
+    getEvents: ({ query }) => eventStream(feed, query),
+    postHandover: ({ body }) => handover(context, body as HandoverBody),
+    postSubflow: ({ body }) => {
+      const { connection, path, timeoutMs } = body as SubflowBody;
+      return subflowCommand(context, "subflow_add", connection, path, timeoutMs);
+    },
+    deleteSubflow: ({ parameters }) => {
+      const { connection = "", path = "" } = parameters;
+      return subflowCommand(context, "subflow_remove", connection, path);
+    },
+    getPaths: async () => ({ paths: pathStatuses(paths, (await engine.snapshot()).paths) }),
+    postPath: async ({ body }) => {
+      const { name, interface: device, gateway, gateway6, backup, mtu } = body as PathBody;
+      const settings = { gateway: gateway ?? null, gateway6: gateway6 ?? null, backup: backup ?? false, mtu: mtu ?? null };
+      const state = await changed(() => paths.add({ name, interface: device, ...settings }));
+      return { path: pathStatuses(paths, []).find((status) => status.name === state.name) as object };
+    },
+    patchPath: async ({ parameters, body }) => {
+      await changed(() => paths.change(parameters.path ?? "", body as { backup: boolean }));
+      return { path: pathStatuses(paths, []).find((status) => status.name === parameters.path) as object };
+    },
+    deletePath: async ({ parameters }) => {
+      await changed(() => paths.remove(parameters.path ?? ""));
+      return { removed: parameters.path };
+    },
+    getPolicy: () => ({
+      policies: NATIVE_POLICIES,
+      classes: [{ class: DEFAULT_CLASS, ...policyOf(context.config()) }],
+    }),
+    postTrace: async ({ body }) => {
+      const { file, connection } = body as { file: string; connection?: string };
+      return trace.start(file, connection ?? null);
+    },
+    deleteTrace: () => trace.stop(),
+    getConfig: () => context.config(),
+    postReload: async () => ({ notes: await reloaded(context) }),
+    getOpenapi: () => openApi(),
+    getMetrics: async () => {
+      const { text, type } = await metrics.render();
+      return (response: ServerResponse) => {
+        response.writeHead(200, { "content-type": type });
+        response.end(text);
+      };
+    },
+  } satisfies ApiHandlers;
+}
+
+function policyOf(config: Config) {
+  return { policy: config.policy.default, prefer: config.policy.prefer };
+}
+
+async function reloaded(context: ControlContext): Promise<string[]> {
+  try {
+    return await context.reload();
+  } catch (error) {
+    throw new ApiError(409, "bad_config", (error as Error).message);
+  }
+}
+
+async function changed<T>(change: () => Promise<T>): Promise<T> {
+  try {
+    return await change();
+  } catch (error) {
+    if (!(error instanceof PathTableError)) throw error;
+    throw new ApiError(error.code === "unknown" ? 404 : 409, `path_${error.code}`, error.message);
+  }
+}
+
+function pathId(paths: PathTable, name: string): number {
+  const state = paths.byName(name);
+  if (state !== undefined) return state.id;
+  const names = paths.states.map((other) => `"${other.name}"`).join(", ");
+  throw new ApiError(404, "no_path", `no path is named "${name}"; there are ${names}`);
+}
+
+async function handover(context: ControlContext, body: HandoverBody): Promise<object> {
+  const { engine, paths } = context;
+  if ((body.to === undefined) === (body.auto !== true)) {
+    throw new ApiError(400, "bad_request", 'give either "to": PATH or "auto": true');
+  }
+  if (body.connection !== undefined && body.class !== undefined) {
+    throw new ApiError(400, "bad_request", 'give "connection" or "class", not both');
+  }
+  if (body.class !== undefined && body.class !== DEFAULT_CLASS) {
+    throw new ApiError(404, "no_class", `no class is named "${body.class}"; there is "${DEFAULT_CLASS}"`);
+  }
+  const scope = scopeOf(body);
+  const timeoutMs = body.timeoutMs ?? HANDOVER_TIMEOUT_MS;
+  const command: EngineCommand =
+    body.to === undefined
+      ? { kind: "handover_auto", ...scope }
+      : { kind: "handover", ...scope, path: pathId(paths, body.to), mode: modeOf(body), timeoutMs };
+  const answer = await ask(engine, command, timeoutMs);
+  if (body.connection !== undefined) refuseUnknown(answer, body.connection);
+  return { to: body.to ?? null, ...answerJson(answer) };
+}
+
+function scopeOf(body: HandoverBody): { scope: "connection"; token: string } | { scope: "class"; class: number } | { scope: "all" } {
+  if (body.connection !== undefined) return { scope: "connection", token: body.connection };
+  return body.class === undefined ? { scope: "all" } : { scope: "class", class: 0 };
+}
+
+function modeOf(body: HandoverBody): "make_before_break" | "break_before_make" {
+  return body.mode === "break-before-make" ? "break_before_make" : "make_before_break";
+}
+
+function refuseUnknown(answer: CommandAnswer, connection: string): void {
+  const unknown = answer.reason === "no_connection" || answer.connections[0]?.reason === "no_connection";
+  if (unknown) throw new ApiError(404, "no_connection", `there is no connection ${connection}`);
+}
+
+/** The answer in the form of the outside: who moved, who did not and why. */
+function answerJson(answer: CommandAnswer): object {
+  const failed = answer.connections.filter((connection) => connection.reason !== "none");
+  return {
+    ok: failed.length === 0 && answer.failed === 0 && answer.reason === "none",
+    concerned: answer.concerned,
+    done: answer.connections
+      .filter((connection) => connection.reason === "none")
+      .map(({ connection, durationUs }) => ({ connection, durationUs })),
+    failed: failed.map(({ connection, reason, text }) => ({ connection, reason, text })),
+    reason: answer.reason,
+    text: reasonText(answer.reason),
+  };
+}
+
+async function subflowCommand(
+  context: ControlContext,
+  kind: "subflow_add" | "subflow_remove",
+  connection: string,
+  path: string,
+  timeoutMs = SUBFLOW_TIMEOUT_MS,
+): Promise<object> {
+  const id = pathId(context.paths, path);
+  const answer = await ask(context.engine, { kind, token: connection, path: id }, timeoutMs);
+  refuseUnknown(answer, connection);
+  return { connection, path, ...answerJson(answer) };
+}
+
+function eventStream(feed: EventFeed, query: ApiRequest["query"]) {
+  const filter: EventFilter = {
+    connection: query.get("connection") ?? undefined,
+    kinds: query.get("kind")?.split(","),
+  };
+  return (response: ServerResponse) => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    const send = (line: EventLine) => {
+      if (matches(line, filter)) response.write(`${JSON.stringify(line)}\n`);
+    };
+    if (query.get("follow") !== "true") {
+      feed.history.forEach(send);
+      response.end();
+      return;
+    }
+    // The head goes out at once, so that a follower knows that nothing from here on is missed.
+    response.flushHeaders();
+    feed.on("line", send);
+    response.on("close", () => feed.off("line", send));
+  };
+}
