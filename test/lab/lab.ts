@@ -109,7 +109,9 @@ export class Lab {
     for (const host of this.hosts.values()) await this.setSysctls(host, options);
     if (emulated.length > 0) await this.sysctl(path, "net.ipv6.conf.all.disable_ipv6", "1");
     for (const network of this.topology.networks) await this.join(network, path);
-    for (const name of this.topology.nativeMptcp ?? []) await this.speakMptcp(this.host(name));
+    for (const [name, role] of Object.entries(this.topology.nativeMptcp ?? {})) {
+      await this.speakMptcp(this.host(name), role);
+    }
     if (emulated.length === 0) return;
     const links = new Map(emulated.map(({ name }) => [name, [`${name}-a`, `${name}-b`] as const]));
     const control = join(this.directory, "emulator.sock");
@@ -186,10 +188,11 @@ export class Lab {
     if (result.code !== 0) this.skipped.push(`${namespace}: ${file}: ${result.stderr.trim()}`);
   }
 
-  /** Lets the kernel of a host use all its addresses: it accepts subflows there and tells its peers about them. */
-  private async speakMptcp(host: Host): Promise<void> {
+  /** Lifts the kernel's default limit of no announced address at all, and makes it announce where asked to. */
+  private async speakMptcp(host: Host, role: "join" | "announce"): Promise<void> {
     const mptcp = (...args: string[]): Promise<string> => must(["ip", "-n", host.namespace, "mptcp", ...args]);
     await mptcp("limits", "set", "subflows", "8", "add_addr_accepted", "8");
+    if (role === "join") return;
     for (const network of host.networks) {
       for (const family of [4, 6] as const)
         await mptcp("endpoint", "add", host.address(network.name, family), "signal");

@@ -50,8 +50,11 @@ export interface Topology {
   name: string;
   hosts: readonly string[];
   networks: readonly Network[];
-  /** Hosts whose kernel speaks MPTCP to the network: they accept and announce subflows on all their addresses. */
-  nativeMptcp?: readonly string[];
+  /**
+   * Hosts whose kernel speaks MPTCP itself, for programs under `mptcpize run`. All of them join the addresses they are
+   * told of; those that "announce" tell their own to the peer.
+   */
+  nativeMptcp?: Readonly<Record<string, "join" | "announce">>;
 }
 
 const ends = ["client", "server"] as const;
@@ -79,10 +82,10 @@ export const bare: Topology = {
 };
 
 /** The first, with a server whose kernel speaks MPTCP itself. */
-export const nativeServer: Topology = { ...twoNetworks, name: "native-server", nativeMptcp: ["server"] };
+export const nativeServer: Topology = { ...twoNetworks, name: "native-server", nativeMptcp: { server: "announce" } };
 
 /** The first, with a client whose kernel speaks MPTCP itself. */
-export const nativeClient: Topology = { ...twoNetworks, name: "native-client", nativeMptcp: ["client"] };
+export const nativeClient: Topology = { ...twoNetworks, name: "native-client", nativeMptcp: { client: "join" } };
 
 /** A topology with other path parameters for some networks. */
 export function withPaths(topology: Topology, changes: Record<string, PathParams>): Topology {

@@ -21,7 +21,8 @@ export async function startNginx(host: Host, port: number): Promise<WebServer> {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   const config = `
     daemon off;
-    master_process off; # No second user to switch to: in a user namespace there is none.
+    user root root; # In a user namespace there is no other.
+    master_process off;
     pid ${base}/nginx.pid;
     error_log stderr;
     events {}

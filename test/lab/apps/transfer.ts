@@ -2,10 +2,12 @@
 //
 //     node transfer.ts serve --port 5201 [--listen 10.0.1.2]
 //     node transfer.ts connect --to 10.0.1.2 --port 5201 [--up BYTES] [--down BYTES] [--rate BYTES_PER_SECOND]
-//                              [--count N] [--parallel N] [--seed N] [--timeout SECONDS]
+//                              [--count N] [--parallel N] [--seed N] [--timeout SECONDS] [--half-close]
 //
-// The client opens with one line of JSON (`Order`), then both ends send their part and close their half. Each end
-// compares what it receives with what the seed says. Both print JSON lines: `{"event":"progress"|"end", …}`.
+// The client opens with one line of JSON (`Order`), then both ends send their part. An end closes its half when it has
+// sent and received everything, or with `--half-close` as soon as it has sent. (Linux joins no subflow to a connection
+// of which one half is closed.) Each end compares what it receives with what the seed says. Both print JSON lines:
+// `{"event":"progress"|"end", …}`.
 
 import { connect, createServer, type Socket } from "node:net";
 import { parseArgs } from "node:util";
@@ -18,6 +20,7 @@ interface Order {
   seed: number;
   /** Of each sender, bytes per second; 0 = unlimited. */
   rate: number;
+  halfClose: boolean;
 }
 
 /** How one end saw a connection. */
@@ -81,15 +84,25 @@ function converse(socket: Socket, role: Outcome["role"], order: Order, first: Bu
   let error: string | null = null;
   const localAddress = `${socket.localAddress}:${socket.localPort}`;
   const progress = setInterval(() => print({ event: "progress", role, sent, received: checker.received }), PROGRESS_MS);
-  if (first.length > 0) checker.take(first);
-  socket.on("data", (chunk: Buffer) => checker.take(chunk));
+  let complete = (): void => {};
+  const received = new Promise<void>((resolve) => {
+    complete = resolve;
+  });
+  const take = (chunk: Buffer): void => {
+    checker.take(chunk);
+    if (checker.received >= expected) complete();
+  };
+  take(first);
+  socket.on("data", take).on("end", complete).on("close", complete);
   socket.on("error", (cause: NodeJS.ErrnoException) => {
     error = cause.code ?? cause.message;
   });
   const note = (count: number): void => {
     sent = count;
   };
-  send(socket, isClient ? order.seed : order.seed + 1, length, order.rate, note).then(() => socket.end());
+  send(socket, isClient ? order.seed : order.seed + 1, length, order.rate, note)
+    .then(() => (order.halfClose ? undefined : received))
+    .then(() => socket.end());
   return new Promise((resolve) => {
     socket.on("close", () => {
       clearInterval(progress);
@@ -173,13 +186,15 @@ const { positionals, values } = parseArgs({
     count: { type: "string", default: "1" },
     parallel: { type: "string", default: "1" },
     timeout: { type: "string", default: "120" },
+    "half-close": { type: "boolean", default: false },
   },
 });
 
 if (positionals[0] === "serve") {
   serve(Number(values.port), values.listen);
 } else if (positionals[0] === "connect") {
-  const order = { up: Number(values.up), down: Number(values.down), rate: Number(values.rate) };
+  const amounts = { up: Number(values.up), down: Number(values.down), rate: Number(values.rate) };
+  const order = { ...amounts, halfClose: values["half-close"] };
   const seed = Number(values.seed);
   const one = (index: number): Promise<Outcome> =>
     call(values.to, Number(values.port), { ...order, seed: seed + 2 * index }, Number(values.timeout) * 1000);

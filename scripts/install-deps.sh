@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs the Debian packages that the lab, the demo and the benchmarks need. Does nothing when all are there.
+# Without root it prints the one line that would do it, and fails.
+set -eu
+
+packages="iproute2 iptables ipset ethtool tcpdump nginx-light curl iperf3 mptcpize procps util-linux gcc libc6-dev"
+
+missing=""
+for package in $packages; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "missing packages; run as root: apt-get install -y --no-install-recommends$missing" >&2
+  exit 1
+fi
+
+# The web server is run by the lab in namespaces of its own; its package must not start one on this machine.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
+
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -qq --no-install-recommends $missing >/dev/null || {
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
