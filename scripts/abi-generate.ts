@@ -51,7 +51,11 @@ function evaluate(expression: string, known: ReadonlyMap<string, number>): numbe
     }, 1);
   return expression
     .split(/(?=[+-])/)
-    .reduce((sum, part) => (part.trim().startsWith("-") ? sum - term(part.trim().slice(1)) : sum + term(part.replace("+", ""))), 0);
+    .reduce(
+      (sum, part) =>
+        part.trim().startsWith("-") ? sum - term(part.trim().slice(1)) : sum + term(part.replace("+", "")),
+      0,
+    );
 }
 
 function parseMember(line: string, owner: string): Member {
@@ -151,7 +155,7 @@ function memoryMap(abi: Abi): string[] {
   const rows = regions(abi);
   const end = value("SLABS_START");
   const lines = ["| from | octets | region | what |", "|---|---:|---|---|"];
-  lines.push("| 0x00000000 | 1024 | guard | never read or written, so that address 0 can mean \"none\" |");
+  lines.push('| 0x00000000 | 1024 | guard | never read or written, so that address 0 can mean "none" |');
   lines.push(`| 0x00000400 | ${value("FIXED_START") - 1024} | static | asc's own data (debug builds only) |`);
   rows.forEach((region, index) => {
     const next = rows[index + 1]?.value ?? end;
@@ -161,7 +165,9 @@ function memoryMap(abi: Abi): string[] {
     const rest = region.value + size;
     if (rest < next) lines.push(`| ${hex(rest)} | ${next - rest} | (unused) | |`);
   });
-  lines.push(`| ${hex(end)} | by capacity | slabs | tables, hash tables, connections, subflows and runs, placed once by init() |`);
+  lines.push(
+    `| ${hex(end)} | by capacity | slabs | tables, hash tables, connections, subflows and runs, placed once by init() |`,
+  );
   return lines;
 }
 
