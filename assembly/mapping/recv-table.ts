@@ -102,9 +102,10 @@ export function recvTableAdd(table: RecvTable, ssn: Ssn, dsn: Dsn, length: u32):
   let conflict = false;
   let left = ssn;
   while (seqLt(left, end)) {
-    const right = current != 0 ? seqMin(recvEntryAt(current).ssn, end) : end;
+    const overlaps = current != 0 && seqLt(recvEntryAt(current).ssn, end);
+    const right = overlaps ? seqMax(recvEntryAt(current).ssn, left) : end;
     if (seqLt(left, right)) before = fillGap(table, before, left, dsn + (left - ssn), right - left);
-    if (current == 0 || seqGeq(recvEntryAt(current).ssn, end)) break;
+    if (!overlaps) break;
     // fillGap() may have merged `current` into `before`, which then ends where it ended.
     const run = before != 0 && seqGt(endOf(recvEntryAt(before)), right) ? before : current;
     const entry = recvEntryAt(run);
