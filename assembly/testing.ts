@@ -156,6 +156,8 @@ export {
 export {
   copySynOptions,
   padOptions,
+  sackLeft,
+  sackRight,
   tcpHasMptcp,
   tcpOptionsParse,
   writeMss,

@@ -253,6 +253,16 @@ export function writeSackBlocks(p: usize, blocks: usize, count: u32): usize {
   return p;
 }
 
+/** Left edge of SACK block `index` < sackCount of parsed options. */
+export function sackLeft(options: TcpOptions, index: u32): u32 {
+  return loadU32BE(<usize>options.sackPtr + (<usize>index << 3));
+}
+
+/** Right edge of SACK block `index` < sackCount of parsed options. */
+export function sackRight(options: TcpOptions, index: u32): u32 {
+  return loadU32BE(<usize>options.sackPtr + (<usize>index << 3) + 4);
+}
+
 /** Appends NOPs until the octets from `start` are a multiple of 4; returns the new end. */
 export function padOptions(start: usize, end: usize): usize {
   while (((end - start) & 3) != 0) {

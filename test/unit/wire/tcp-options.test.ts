@@ -68,6 +68,9 @@ describe.each(BUILDS)("TCP options, %s build", (build) => {
         wire.putOptions(encodeOptions(count < 4 ? [nop, nop, sack(...blocks)] : [sack(...blocks)])),
       );
       expect(fields).toEqual({ ...NONE, sackCount: count, sackPtr: AT + 20 + (count < 4 ? 4 : 2) });
+      for (const [i, [left, right]] of blocks.entries()) {
+        expect([x.sackLeft(OUT, i) >>> 0, x.sackRight(OUT, i) >>> 0]).toEqual([left, right]);
+      }
     }
   });
 

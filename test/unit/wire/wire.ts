@@ -57,6 +57,8 @@ export interface WireExports {
   tcpOptionsParse(tcp: number, headerLength: number, out: number): void;
   tcpHasMptcp(tcp: number, headerLength: number): number;
   copySynOptions(tcp: number, headerLength: number, out: number, mssClamp: number): number;
+  sackLeft(options: number, index: number): number;
+  sackRight(options: number, index: number): number;
   writeMss(p: number, mss: number): number;
   writeSackPermitted(p: number): number;
   writeWindowScale(p: number, shift: number): number;
