@@ -1,14 +1,14 @@
 // The composition root: what a daemon consists of, in the order in which it starts and stops.
 //
-//   claim the network namespace → (leftovers of a crash go) → sets → data path → paths and classes → control API
-//   → rules last, because from then on packets come
+//   claim the network namespace → (leftovers of a crash go) → sets → data path → paths and classes → rules, because
+//   from then on packets come → control API last, because whoever gets an answer may rely on all of it
 //
 // Stopping is the same backwards, after the engine has ended its connections. Each step that succeeds pushes its own
 // undoing, so a failure in the middle leaves nothing behind either.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/config.ts";
+import { loadConfig } from "./config/load.ts";
 import { ask } from "./control/commands.ts";
 import { EventFeed, eventLine, logLine } from "./control/events.ts";
 import { controlHandlers } from "./control/handlers.ts";
@@ -16,7 +16,7 @@ import { Metrics } from "./control/metrics.ts";
 import { ControlServer } from "./control/server.ts";
 import { TraceSession } from "./control/trace-session.ts";
 import { PathFlag } from "./engine/abi.ts";
-import { DataPath, type EngineEvent } from "./engine/index.ts";
+import { DataPath, type EngineCommand, type EngineEvent } from "./engine/index.ts";
 import { checkCapabilities, checkTools } from "./net/checks.ts";
 import { removeLeftovers } from "./net/leftovers.ts";
 import { LinkWatch } from "./net/links.ts";
@@ -39,7 +39,8 @@ export interface DaemonOptions {
 
 /** How long connections may take to end when the daemon stops. */
 const SHUTDOWN_MS = 3000;
-const ENGINE_WASM = join(import.meta.dirname, "..", "build", "engine.wasm");
+/** The environment may name another build of the engine, for debugging. */
+const ENGINE_WASM = process.env.SHUNT_ENGINE_WASM ?? join(import.meta.dirname, "..", "build", "engine.wasm");
 
 export class Daemon {
   #config: Config;
@@ -51,6 +52,8 @@ export class Daemon {
   #parking: Parking;
   #notrack = true;
   #stopping: Promise<void> | null = null;
+  // Commands of our own: their answers are news only when something went wrong.
+  #ownCommands = new Set<number>();
 
   private constructor(config: Config, options: DaemonOptions) {
     this.#config = config;
@@ -114,10 +117,10 @@ export class Daemon {
     await createSets(queue, this.#config.capacity.subflows);
     await this.#startEngine(sets);
     await this.#startPaths();
-    await this.#startControl(startedMs);
     this.#notrack = await hasNotrack();
     this.#undo.push(["rules", () => removeRules(queue)]);
     await this.#applyRules();
+    await this.#startControl(startedMs);
     this.#feed.publishHost("daemon_ready", { detail: `queue ${queue}, control socket ${this.socket}` });
   }
 
@@ -147,7 +150,8 @@ export class Daemon {
     this.#engine = engine;
     this.#undo.push(["data path", () => engine.stop()]);
     engine.on("event", (event: EngineEvent) => this.#engineEvent(event));
-    engine.on("failure", (failure: Error) => this.#options.failed(failure));
+    engine.on("problem", (problem) => this.#problem(problem.message));
+    engine.on("failure", (failure) => this.#options.failed(failure));
   }
 
   async #startPaths(): Promise<void> {
@@ -157,7 +161,7 @@ export class Daemon {
     this.#undo.push(["link watching", () => links.stop()]);
     this.#paths.on("problem", (line) => this.#problem(line));
     this.#paths.on("removed", (path) => {
-      this.#engine?.command({ kind: "path_remove", path: path.id });
+      this.#command({ kind: "path_remove", path: path.id });
       this.#feed.publishHost("path_removed", { path: path.name });
     });
     this.#paths.on("set", (path) => this.#sendPath(path));
@@ -166,7 +170,9 @@ export class Daemon {
     for (const { name, interface: device } of this.#config.paths) {
       if (!network.links.has(device)) {
         const known = [...network.links.keys()].filter((other) => other !== "lo").join(", ");
-        throw new Error(`path "${name}": there is no interface "${device}"; remedy: use one of ${known} in ${this.#config.file}`);
+        throw new Error(
+          `path "${name}": there is no interface "${device}"; remedy: use one of ${known} in ${this.#config.file}`,
+        );
       }
     }
     await this.#paths.update(network);
@@ -196,7 +202,13 @@ export class Daemon {
       if (event.value === 1) this.#parking.park(event.local);
       else this.#parking.unpark(event.local);
     }
+    const isOwn = event.kind === "command_done" && this.#ownCommands.delete(event.commandId);
+    if (isOwn && event.reason === "none") return;
     this.#feed.publish(eventLine(event, (id) => this.#paths.nameOf(id)));
+  }
+
+  #command(command: EngineCommand): void {
+    if (this.#engine !== null) this.#ownCommands.add(this.#engine.command(command));
   }
 
   #sendPath(path: PathState): void {
@@ -206,7 +218,7 @@ export class Daemon {
     if (path.backup) flags |= PathFlag.BACKUP;
     if (path.gateway4 !== null) flags |= PathFlag.GATEWAY4;
     if (path.gateway6 !== null) flags |= PathFlag.GATEWAY6;
-    this.#engine?.command({
+    this.#command({
       kind: "path_set",
       path: path.id,
       flags,
@@ -218,12 +230,15 @@ export class Daemon {
       address6: path.address6?.address ?? null,
     });
     const addresses = [path.address4?.address, path.address6?.address].filter((address) => address !== undefined);
-    this.#feed.publishHost(path.up ? "path_up" : "path_down", { path: path.name, detail: addresses.join(" ") });
+    this.#feed.publishHost(path.up ? "path_up" : "path_down", {
+      path: path.name,
+      detail: addresses.join(" ") || "no address",
+    });
   }
 
   #sendClasses(): void {
     const ids = this.#config.policy.prefer.map((name) => this.#paths.byName(name)?.id ?? 0).filter((id) => id !== 0);
-    this.#engine?.command({ kind: "class_set", class: 0, prefer: ids });
+    this.#command({ kind: "class_set", class: 0, prefer: ids });
   }
 
   #applyRules(): Promise<void> {

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { loadConfig } from "../config/load.ts";
 import { type CommonOptions, command, group, print } from "./options.ts";
 
 /** `shunt config check FILE`. Needs no daemon. */
@@ -8,7 +7,8 @@ export function configCommand(): Command {
   config.addCommand(
     command("check", "check a configuration file; every error names file, line and key")
       .argument("<file>", "configuration file")
-      .action((file: string, options: CommonOptions) => {
+      .action(async (file: string, options: CommonOptions) => {
+        const { loadConfig } = await import("../config/load.ts");
         const checked = loadConfig(file);
         print(options, checked, () => `${file}: fine (${checked.paths.map((path) => path.name).join(", ")})`);
       }),

@@ -68,10 +68,14 @@ export function checksText(checks: Check[]): string {
 async function clean(options: DoctorOptions): Promise<void> {
   const state = readState();
   if (state !== null && isAlive(state)) {
-    throw new Failed(`a daemon runs in this network namespace (process ${state.pid}); remedy: end it, it cleans up itself`);
+    throw new Failed(
+      `a daemon runs in this network namespace (process ${state.pid}); remedy: end it, it cleans up itself`,
+    );
   }
   const removed = await findLeftovers();
   await removeLeftovers();
   forget();
-  print(options, { removed }, () => (removed.length === 0 ? "nothing to remove" : removed.map((thing) => `removed ${thing}`).join("\n")));
+  print(options, { removed }, () =>
+    removed.length === 0 ? "nothing to remove" : removed.map((thing) => `removed ${thing}`).join("\n"),
+  );
 }

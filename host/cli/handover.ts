@@ -50,7 +50,9 @@ export function handoverRequest(options: Omit<HandoverOptions, "json" | "socket"
   const mode = options.mode ?? MODES[0];
   if (!MODES.includes(mode as string)) throw new WrongUse(`"${mode}" is no mode; expected ${MODES.join(" or ")}`);
   return {
-    ...(options.to === undefined ? { auto: true } : { to: options.to, mode, timeoutMs: duration(options.timeout ?? "10") }),
+    ...(options.to === undefined
+      ? { auto: true }
+      : { to: options.to, mode, timeoutMs: duration(options.timeout ?? "10") }),
     ...(options.connection === undefined ? {} : { connection: connectionId(options.connection) }),
     ...(options.class === undefined ? {} : { class: options.class }),
   };

@@ -2,9 +2,9 @@
 //
 // Exit codes: 0 done, 1 failed, 2 wrong use. Every command takes --json and --socket.
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/error.ts";
+import { VERSION } from "../config/version.ts";
 import { ControlError } from "../control/client.ts";
-import { VERSION } from "../control/status.ts";
 import { configCommand } from "./config.ts";
 import { doctorCommand } from "./doctor.ts";
 import { eventsCommand } from "./events.ts";

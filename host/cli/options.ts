@@ -36,7 +36,8 @@ export function print<T>(options: CommonOptions, value: T, plain: (value: T) => 
 /** A connection's id as the daemon knows it: eight hex digits. Throws WrongUse. */
 export function connectionId(text: string): string {
   const id = text.toLowerCase().replace(/^0x/, "");
-  if (!/^[0-9a-f]{1,8}$/.test(id)) throw new WrongUse(`"${text}" is no connection ID; expected up to 8 hex digits (see shunt status)`);
+  if (!/^[0-9a-f]{1,8}$/.test(id))
+    throw new WrongUse(`"${text}" is no connection ID; expected up to 8 hex digits (see shunt status)`);
   return id.padStart(8, "0");
 }
 
@@ -54,7 +55,9 @@ export function duration(text: string): number {
 /** Columns of equal width, two blanks apart; numbers to the right. */
 export function table(head: string[], rows: string[][]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const isNumber = head.map((_, i) => rows.length > 0 && rows.every((row) => /^[\d.,-]*( ?[kMGT]?B| ?ms|s)?$/.test(row[i] ?? "")));
+  const isNumber = head.map(
+    (_, i) => rows.length > 0 && rows.every((row) => /^[\d.,-]*( ?[kMGT]?B| ?ms|s)?$/.test(row[i] ?? "")),
+  );
   const line = (cells: string[]) =>
     cells
       .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))

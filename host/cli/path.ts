@@ -54,7 +54,8 @@ function addCommand(): Command {
     .action(async (name: string, options: AddOptions) => {
       const { interface: device, gateway, gateway6, backup } = options;
       const mtu = options.mtu === undefined ? undefined : Number(options.mtu);
-      if (mtu !== undefined && !Number.isInteger(mtu)) throw new WrongUse(`--mtu takes a number of octets, found "${options.mtu}"`);
+      if (mtu !== undefined && !Number.isInteger(mtu))
+        throw new WrongUse(`--mtu takes a number of octets, found "${options.mtu}"`);
       const body = { name, interface: device, gateway, gateway6, backup, mtu };
       const answer = await client(options).call<{ path: PathStatus }>("POST", "/v1/paths", body);
       print(options, answer, (added) => pathTable([added.path]));

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { type CommonOptions, client, command, connectionId, duration, group, print } from "./options.ts";
 import type { MoveAnswer } from "./handover.ts";
+import { type CommonOptions, client, command, connectionId, duration, group, print } from "./options.ts";
 import { Failed } from "./outcome.ts";
 
 interface SubflowOptions extends CommonOptions {
@@ -13,14 +13,16 @@ interface SubflowOptions extends CommonOptions {
 export function subflowCommand(): Command {
   const subflow = group("subflow", "join or leave a path with one connection");
   const options = (self: Command) =>
-    self
-      .requiredOption("--connection <id>", "the connection")
-      .requiredOption("--path <path>", "name of the path");
+    self.requiredOption("--connection <id>", "the connection").requiredOption("--path <path>", "name of the path");
   subflow.addCommand(
     options(command("add", "join a path"))
       .option("--timeout <time>", "give up after this time", "10")
       .action(async (given: SubflowOptions) => {
-        const body = { connection: connectionId(given.connection), path: given.path, timeoutMs: duration(given.timeout ?? "10") };
+        const body = {
+          connection: connectionId(given.connection),
+          path: given.path,
+          timeoutMs: duration(given.timeout ?? "10"),
+        };
         report(given, await client(given).call<MoveAnswer>("POST", "/v1/subflows", body));
       }),
   );

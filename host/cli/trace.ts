@@ -24,7 +24,10 @@ export function traceCommand(): Command {
       .option("--connection <id>", "only this connection")
       .action(async (file: string, options: StartOptions) => {
         const connection = options.connection === undefined ? undefined : connectionId(options.connection);
-        const answer = await client(options).call<{ file: string }>("POST", "/v1/trace", { file: resolve(file), connection });
+        const answer = await client(options).call<{ file: string }>("POST", "/v1/trace", {
+          file: resolve(file),
+          connection,
+        });
         print(options, answer, () => `recording into ${answer.file}`);
       }),
   );

@@ -20,7 +20,8 @@ export function upCommand(): Command {
 }
 
 async function runDaemon(config: string, socket: string | undefined): Promise<void> {
-  if (socket !== undefined && !socket.startsWith("/")) throw new WrongUse(`--socket takes an absolute path, found "${socket}"`);
+  if (socket !== undefined && !socket.startsWith("/"))
+    throw new WrongUse(`--socket takes an absolute path, found "${socket}"`);
   // Loaded only here: no other command needs the native addon.
   const { Daemon } = await import("../daemon.ts");
   const log = (line: string) => process.stderr.write(`${line}\n`);

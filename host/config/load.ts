@@ -16,34 +16,9 @@ import {
   DEFAULT_SUBFLOWS_PER_CONNECTION,
   type PortRange,
 } from "./config.ts";
+import { ConfigError, type ConfigProblem } from "./error.ts";
 import { type KeyPath, Positions } from "./positions.ts";
 import { type ConfigFile, type PortEntry, schema } from "./schema.ts";
-
-/** One thing that is wrong with a configuration file. */
-export interface ConfigProblem {
-  file: string;
-  /** From 1. */
-  line: number;
-  /** Dotted path of the key, "" for the document. */
-  key: string;
-  message: string;
-}
-
-/** The file cannot be used. `message` has one line per problem. */
-export class ConfigError extends Error {
-  readonly problems: ConfigProblem[];
-
-  constructor(problems: ConfigProblem[]) {
-    super(problems.map(problemLine).join("\n"));
-    this.name = "ConfigError";
-    this.problems = problems;
-  }
-}
-
-function problemLine(problem: ConfigProblem): string {
-  const key = problem.key === "" ? "" : `${problem.key}: `;
-  return `${problem.file}:${problem.line}: ${key}${problem.message}`;
-}
 
 const ajv = new Ajv({
   allErrors: true,
@@ -217,8 +192,10 @@ function reportSense(document: ConfigFile, config: Config, report: Report): void
   }
   const names = config.paths.map((path) => path.name);
   for (const [index, name] of config.policy.prefer.entries()) {
-    if (!names.includes(name)) report(["policy", "prefer", index], `no path is named "${name}"${suggestion(name, names)}`);
-    else if (config.policy.prefer.indexOf(name) < index) report(["policy", "prefer", index], `"${name}" is listed twice`);
+    if (!names.includes(name))
+      report(["policy", "prefer", index], `no path is named "${name}"${suggestion(name, names)}`);
+    else if (config.policy.prefer.indexOf(name) < index)
+      report(["policy", "prefer", index], `"${name}" is listed twice`);
   }
   if (config.capacity.subflows < config.capacity.connections) {
     report(["capacity", "subflows"], `expected at least one per connection (${config.capacity.connections})`);

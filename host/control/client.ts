@@ -72,7 +72,11 @@ function failure(status: number, text: string): ControlError {
 
 function unreachable(socket: string, error: NodeJS.ErrnoException): ControlError {
   if (error.code === "EACCES") {
-    return new ControlError(0, "no_permission", `no permission to use ${socket}; remedy: run as the daemon's user (root)`);
+    return new ControlError(
+      0,
+      "no_permission",
+      `no permission to use ${socket}; remedy: run as the daemon's user (root)`,
+    );
   }
   const cause = error.code === "ENOENT" || error.code === "ECONNREFUSED" ? "no daemon answers" : error.message;
   return new ControlError(0, "no_daemon", `${cause} on ${socket}; remedy: shunt up -c shunt.toml, or --socket PATH`);

@@ -75,7 +75,12 @@ export function controlHandlers(context: ControlContext): ApiHandlers {
     getPaths: async () => ({ paths: pathStatuses(paths, (await engine.snapshot()).paths) }),
     postPath: async ({ body }) => {
       const { name, interface: device, gateway, gateway6, backup, mtu } = body as PathBody;
-      const settings = { gateway: gateway ?? null, gateway6: gateway6 ?? null, backup: backup ?? false, mtu: mtu ?? null };
+      const settings = {
+        gateway: gateway ?? null,
+        gateway6: gateway6 ?? null,
+        backup: backup ?? false,
+        mtu: mtu ?? null,
+      };
       const state = await changed(() => paths.add({ name, interface: device, ...settings }));
       return { path: pathStatuses(paths, []).find((status) => status.name === state.name) as object };
     },
@@ -159,7 +164,9 @@ async function handover(context: ControlContext, body: HandoverBody): Promise<ob
   return { to: body.to ?? null, ...answerJson(answer) };
 }
 
-function scopeOf(body: HandoverBody): { scope: "connection"; token: string } | { scope: "class"; class: number } | { scope: "all" } {
+function scopeOf(
+  body: HandoverBody,
+): { scope: "connection"; token: string } | { scope: "class"; class: number } | { scope: "all" } {
   if (body.connection !== undefined) return { scope: "connection", token: body.connection };
   return body.class === undefined ? { scope: "all" } : { scope: "class", class: 0 };
 }

@@ -45,7 +45,12 @@ export class Metrics {
       registers,
     });
     this.#pathUp = new Gauge({ name: "shunt_path_up", help: "1 = up", labelNames: ["path"], registers });
-    this.#pathSubflows = new Gauge({ name: "shunt_path_subflows", help: "Live subflows", labelNames: ["path"], registers });
+    this.#pathSubflows = new Gauge({
+      name: "shunt_path_subflows",
+      help: "Live subflows",
+      labelNames: ["path"],
+      registers,
+    });
     this.#pathSrtt = new Gauge({
       name: "shunt_path_rtt_seconds",
       help: "Smoothed round-trip time of the subflow heard last",

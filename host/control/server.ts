@@ -54,7 +54,8 @@ function routesOf(description: OpenApi, handlers: ApiHandlers): Route[] {
   for (const [path, operations] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       const handler = handlers[operation.operationId];
-      if (handler === undefined) throw new Error(`openapi.json names an operation without a handler: ${operation.operationId}`);
+      if (handler === undefined)
+        throw new Error(`openapi.json names an operation without a handler: ${operation.operationId}`);
       const schema = operation.requestBody?.content["application/json"].schema as { $ref?: string } | undefined;
       routes.push({
         method: method.toUpperCase(),
@@ -96,7 +97,9 @@ export class ControlServer {
         server.listen(socket, resolve);
       });
     } catch (error) {
-      throw new Error(`cannot listen on ${socket}: ${(error as Error).message}; remedy: --socket PATH of 107 characters at most`);
+      throw new Error(
+        `cannot listen on ${socket}: ${(error as Error).message}; remedy: --socket PATH of 107 characters at most`,
+      );
     } finally {
       process.umask(mask);
     }

@@ -1,4 +1,5 @@
 // A snapshot of the engine in the words of the outside: names for path ids, ages for times, milliseconds for RTTs.
+import { VERSION } from "../config/version.ts";
 import type { PathTable } from "../net/path-table.ts";
 import type { Snapshot } from "./engine-port.ts";
 import type { ControlContext } from "./handlers.ts";
@@ -88,8 +89,6 @@ export interface Status {
   paths: PathStatus[];
   classes: { class: string; policy: string; prefer: string[] }[];
 }
-
-export const VERSION = "0.1.0";
 
 export async function statusOf(context: ControlContext): Promise<Status> {
   const snapshot = await context.engine.snapshot();

@@ -48,7 +48,8 @@ export class TraceSession {
     };
     this.#feed.on("line", listener);
     this.#running = { file, notes, listener };
-    const scope = connection === null ? ({ scope: "all" } as const) : ({ scope: "connection", token: connection } as const);
+    const scope =
+      connection === null ? ({ scope: "all" } as const) : ({ scope: "connection", token: connection } as const);
     this.#engine.command({ kind: "trace", on: true, ...scope });
     return { file, events: eventsFileOf(file) };
   }

@@ -53,7 +53,12 @@ export function execute(tool: string, args: string[], input?: string): Promise<s
   });
 }
 
-function commandError(tool: string, args: string[], error: Error & { code?: unknown; killed?: boolean }, stderr: string) {
+function commandError(
+  tool: string,
+  args: string[],
+  error: Error & { code?: unknown; killed?: boolean },
+  stderr: string,
+) {
   const output = stderr.trim();
   const told = output.split("\n").find((line) => line.trim() !== "") ?? error.message.split("\n")[0] ?? "";
   const call = [tool, ...args].join(" ");

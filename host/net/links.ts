@@ -158,7 +158,8 @@ function gatewayOf(name: string, routes: RouteJson[]): string | null {
     const hops = route.nexthops ?? [{ gateway: route.gateway, dev: route.dev, flags: route.flags }];
     for (const hop of hops) {
       const metric = route.metric ?? 0;
-      if (route.dst !== "default" || hop.dev !== name || hop.gateway === undefined || hop.flags?.includes("dead")) continue;
+      if (route.dst !== "default" || hop.dev !== name || hop.gateway === undefined || hop.flags?.includes("dead"))
+        continue;
       if (best === null || metric < best.metric) best = { gateway: hop.gateway, metric };
     }
   }

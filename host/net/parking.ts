@@ -122,10 +122,12 @@ export class Parking {
     await execute("ip", ["link", "set", PARK_DEVICE, "mtu", String(this.#mtu), "up"]);
     for (const version of ["-4", "-6"]) {
       const route = ["route", "replace", "default", "dev", PARK_DEVICE];
-      await execute("ip", [version, ...route, "table", String(PARK_TABLE), "proto", String(PROTOCOL)]).catch((error) => {
-        // A kernel or a machine without IPv6 has nothing to park there.
-        if (version === "-4") throw error;
-      });
+      await execute("ip", [version, ...route, "table", String(PARK_TABLE), "proto", String(PROTOCOL)]).catch(
+        (error) => {
+          // A kernel or a machine without IPv6 has nothing to park there.
+          if (version === "-4") throw error;
+        },
+      );
     }
     this.#hasDevice = true;
   }

@@ -65,7 +65,9 @@ function remembered(
 /** The network that an address belongs to, "10.0.1.0/24". */
 export function networkOf(address: LinkAddress): string {
   const octets = addressOctets(address.address);
-  const kept = octets.map((octet, i) => octet & (0xff00 >> Math.min(8, Math.max(0, address.prefixLength - i * 8))) & 0xff);
+  const kept = octets.map(
+    (octet, i) => octet & (0xff00 >> Math.min(8, Math.max(0, address.prefixLength - i * 8))) & 0xff,
+  );
   return `${formatOctets(kept)}/${address.prefixLength}`;
 }
 
@@ -92,6 +94,8 @@ export function addressOctets(address: string): number[] {
 
 function formatOctets(octets: number[]): string {
   if (octets.length === 4) return octets.join(".");
-  const words = Array.from({ length: 8 }, (_, i) => (((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0)).toString(16));
+  const words = Array.from({ length: 8 }, (_, i) =>
+    (((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0)).toString(16),
+  );
   return new URL(`http://[${words.join(":")}]/`).hostname.slice(1, -1);
 }

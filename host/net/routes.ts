@@ -26,13 +26,13 @@ const COPIED_ROUTES_MAX = 512;
 export function routeSet(path: PathState, family: 4 | 6, elsewhere: MainRoute[]): RouteSet {
   const addresses = path.addresses.filter((address) => address.family === family);
   const table = tableOf(path.id);
-  const rules = addresses.map(
-    ({ address }) => `from ${address} lookup ${table} pref ${table} protocol ${PROTOCOL}`,
-  );
+  const rules = addresses.map(({ address }) => `from ${address} lookup ${table} pref ${table} protocol ${PROTOCOL}`);
   // Routes need the link; the rules stay, so that an address keeps its meaning over a short link down.
   if (!path.up) return { family, routes: [], rules };
   const suffix = `table ${table} proto ${PROTOCOL}`;
-  const networks = new Set(addresses.filter((address) => address.prefixLength < (family === 4 ? 32 : 128)).map(networkOf));
+  const networks = new Set(
+    addresses.filter((address) => address.prefixLength < (family === 4 ? 32 : 128)).map(networkOf),
+  );
   const routes = [...networks].map((network) => `${network} dev ${path.interface} scope link ${suffix}`);
   for (const route of elsewhere.filter((candidate) => candidate.family === family).slice(0, COPIED_ROUTES_MAX)) {
     if (networks.has(route.destination)) continue;

@@ -1,0 +1,76 @@
+# Shunt. `make help` lists the targets; each one installs and builds what it needs.
+#
+# The package brings its own Node (npm package "node"), so node_modules/.bin comes first.
+SHELL := /bin/bash
+ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+export PATH := $(ROOT)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
+.DEFAULT_GOAL := help
+.PHONY: help setup modules packages build engine addon test lint fmt unit lab native demo bench soak clean
+
+ENGINE_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
+ADDON_SOURCES := $(shell find host/native -path host/native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
+ARCH := $(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+ADDON := host/native/shunt.linux-$(ARCH).node
+CARGO := cargo --quiet
+NATIVE := --manifest-path host/native/Cargo.toml --locked
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: modules packages ## install what is missing: npm libraries, Debian packages (without root: prints the one line)
+
+modules: node_modules/.package-lock.json
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@scripts/setup.sh modules
+
+packages:
+	@scripts/setup.sh packages
+
+build: engine addon ## build everything that bin/shunt needs
+
+engine: build/engine.wasm ## build the engine (AssemblyScript -> build/engine.wasm)
+
+build/engine.wasm: $(ENGINE_SOURCES) node_modules/.package-lock.json
+	@mkdir -p build
+	@echo "building the engine"
+	@asc --config asconfig.json --target release assembly/index.ts
+
+addon: $(ADDON) ## build the native data path (Rust -> a Node addon)
+
+$(ADDON): $(ADDON_SOURCES)
+	@scripts/setup.sh cargo
+	@echo "building the native data path (the first time this takes some minutes)"
+	@scripts/build-addon.sh
+	@touch $(ADDON)
+
+test: setup build ## everything CI runs; ends with "N passed, N failed"
+	@scripts/test.sh
+
+lint: modules ## formatters in check mode, linters, type checks
+	@scripts/lint.sh
+
+fmt: modules ## format the sources
+	biome check --write --linter-enabled=false .
+	$(CARGO) fmt --manifest-path host/native/Cargo.toml
+
+unit: modules build ## unit tests only: no root, no network
+	vitest run --project unit
+
+lab: setup build ## lab tests only: network namespaces and real kernels' TCP
+	vitest run --project lab
+
+native: ## tests of the Rust part only
+	$(CARGO) test $(NATIVE)
+
+demo: setup build ## two networks, one live download, handovers
+	node scripts/demo.ts
+
+bench: setup build ## the benchmark tables
+	node bench/main.ts
+
+soak: setup build ## what takes an hour: simulator, fuzzers, kill and upgrade loops
+	@if [ -f scripts/soak.sh ]; then scripts/soak.sh; else echo "soak: not built yet"; exit 1; fi
+
+clean: ## remove what was built
+	rm -rf build out host/native/target host/native/*.node

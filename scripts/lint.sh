@@ -1,0 +1,26 @@
+#!/bin/bash
+# All that can be said about the sources without running them. Says what failed at the end, so that one mistake does
+# not hide another.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+failed=()
+step() {
+  local name=$1
+  shift
+  echo "lint: $name"
+  "$@" || failed+=("$name")
+}
+
+step "biome (format and lint)" biome ci --error-on-warnings .
+step "tsc (types)" tsc -p .
+step "asc (pedantic)" asc --config asconfig.json --target release --noEmit assembly/index.ts
+if [ -f scripts/abi-generate.ts ]; then step "abi (generated files are current)" node scripts/abi-generate.ts --check; fi
+step "cargo fmt" cargo --quiet fmt --manifest-path host/native/Cargo.toml --check
+step "clippy" cargo --quiet clippy --manifest-path host/native/Cargo.toml --locked --all-targets -- -D warnings
+
+if [ "${#failed[@]}" -gt 0 ]; then
+  printf 'lint: FAILED: %s\n' "${failed[@]}" >&2
+  exit 1
+fi
