@@ -9,6 +9,7 @@
 
 import { appendFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { setPriority } from "node:os";
 import { parseArgs } from "node:util";
 
 /** Number (u32) and clock (u64) at the head of a record, bytes. */
@@ -98,6 +99,12 @@ function serve(port: number, host: string): void {
     socket.on("data", take);
   });
   server.listen(port, host, () => print({ event: "ready", port }));
+}
+
+try {
+  setPriority(-10); // A measuring instrument should not wait behind what it measures.
+} catch {
+  // Not allowed in a user namespace.
 }
 
 const { positionals, values } = parseArgs({

@@ -1,0 +1,145 @@
+// What the lab tests share: a topology with daemons and a server, and the questions they all ask of the wire.
+
+import { afterEach, expect } from "vitest";
+import type { Outcome } from "./apps/transfer.ts";
+import type { Counters } from "./emulator.ts";
+import type { Host } from "./host.ts";
+import { Lab, type LabOptions } from "./lab.ts";
+import { type Shunt, type ShuntConfig, startShunt } from "./shunt.ts";
+import type { Topology } from "./topology.ts";
+import { Transfer, type TransferOptions, TransferServer } from "./transfer.ts";
+
+/** Counters of a native Linux end that must stay zero: each stands for bytes the kernel could not place. */
+const NATIVE_TROUBLE =
+  /^MPTcpExt(DSSNotMatching|DSSNoMatchTCP|DSSCorruption\w*|MPCapableFallback\w*|MPCapableDataFallback|DssFallback|InfiniteMapRx)$/;
+
+const open: Scenario[] = [];
+
+afterEach(async (context) => {
+  for (const scenario of open.splice(0)) {
+    if (context.task.result?.state === "fail") console.error(scenario.logs());
+    await scenario.close();
+  }
+});
+
+export interface ScenarioOptions extends LabOptions {
+  topology: Topology;
+  /** Hosts that run a daemon, with what their configuration has beyond the default. */
+  shunt?: Readonly<Record<string, ShuntConfig>>;
+  /** Whether the transfer server's sockets are the kernel's own MPTCP. */
+  nativeServer?: boolean;
+}
+
+export interface CallOptions extends TransferOptions {
+  /** Network whose address is called. */
+  network?: string;
+  family?: 4 | 6;
+}
+
+/** A lab with everything started. Ends with its test. */
+export class Scenario {
+  readonly lab: Lab;
+  readonly client: Host;
+  readonly server: Host;
+  readonly shunts = new Map<string, Shunt>();
+  readonly transfers: TransferServer;
+
+  private constructor(lab: Lab, transfers: TransferServer) {
+    this.lab = lab;
+    this.client = lab.host("client");
+    this.server = lab.host("server");
+    this.transfers = transfers;
+  }
+
+  static async start(options: ScenarioOptions): Promise<Scenario> {
+    const lab = await Lab.open(options.topology, options);
+    try {
+      const transfers = await TransferServer.start(lab.host("server"), options.nativeServer);
+      const scenario = new Scenario(lab, transfers);
+      open.push(scenario);
+      const starts = Object.entries(options.shunt ?? {}).map(async ([name, config]) => {
+        scenario.shunts.set(name, await startShunt(lab.host(name), config));
+      });
+      await Promise.all(starts);
+      return scenario;
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+  }
+
+  /** Daemon of a host. */
+  shunt(host: string): Shunt {
+    const shunt = this.shunts.get(host);
+    if (!shunt) throw new Error(`no daemon on ${host}`);
+    return shunt;
+  }
+
+  /** Starts a transfer from the client. */
+  call({ network = "wifi", family = 4, ...options }: CallOptions): Transfer {
+    return new Transfer(this.client, this.server.address(network, family), options);
+  }
+
+  /** Logs of all daemons, for a failed test. */
+  logs(): string {
+    return [...this.shunts].map(([name, shunt]) => `--- shunt on ${name}\n${shunt.log}`).join("\n");
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.shunts.values()].filter((s) => s.program.isRunning).map((s) => s.stop()));
+    await this.lab.close();
+  }
+
+  /** Both directions of an emulated network. */
+  async wire(network: string): Promise<Record<"forward" | "backward", Counters>> {
+    return this.lab.emulator.counters(network);
+  }
+}
+
+/** Both ends saw every byte of every connection. */
+export async function expectExact(scenario: Scenario, outcomes: readonly Outcome[]): Promise<void> {
+  const seen = await scenario.transfers.ended(outcomes.length);
+  for (const { exact, error, firstError, received, expected } of [...outcomes, ...seen]) {
+    expect({ exact, error, firstError, received }).toEqual({
+      exact: true,
+      error: null,
+      firstError: -1,
+      received: expected,
+    });
+  }
+  expect(seen.length).toBe(outcomes.length);
+}
+
+/** The network carried at least so much new payload, all of it in MPTCP, and no segment was malformed. */
+export async function expectCarried(
+  scenario: Scenario,
+  network: string,
+  minimum: { up?: number; down?: number },
+): Promise<void> {
+  const { forward, backward } = await scenario.wire(network);
+  expect(forward.tcp.newPayloadBytes, `${network} up`).toBeGreaterThanOrEqual(minimum.up ?? 0);
+  expect(backward.tcp.newPayloadBytes, `${network} down`).toBeGreaterThanOrEqual(minimum.down ?? 0);
+  for (const { tcp } of [forward, backward]) {
+    expect(tcp.badChecksum, `${network}: wrong checksums`).toBe(0);
+    if (tcp.newPayloadBytes > 0) expect(tcp.mptcp.dss ?? 0, `${network}: segments with DSS`).toBeGreaterThan(0);
+  }
+  const flows = await scenario.lab.emulator.flows(network);
+  for (const flow of [...flows.forward, ...flows.backward]) {
+    if (flow.payloadBytes > 0) expect(flow.withMptcp, `${flow.source} was not converted`).toBeGreaterThan(0);
+  }
+}
+
+/** The host's kernel found nothing wrong with the MPTCP it was spoken to. */
+export async function expectNativeContent(host: Host): Promise<void> {
+  const counters = await host.kernelCounters();
+  const trouble = Object.entries(counters).filter(([name, value]) => NATIVE_TROUBLE.test(name) && value > 0);
+  expect(Object.fromEntries(trouble)).toEqual({});
+  expect(Object.keys(counters).filter((name) => NATIVE_TROUBLE.test(name)).length).toBeGreaterThan(4);
+}
+
+/** Not one packet was lost between kernel and daemon. */
+export async function expectNoQueueDrops(host: Host): Promise<void> {
+  for (const queue of await host.queueCounters()) {
+    expect({ dropped: queue.dropped, userDropped: queue.userDropped }).toEqual({ dropped: 0, userDropped: 0 });
+  }
+}
