@@ -272,6 +272,12 @@ describe.each(BUILDS)("MPTCP option writers, %s build", (build) => {
       (at) => x.writeJoinSyn(at, 1, 200, 0xfedcba98, 0x81828384),
       p.joinSyn(0xfedcba98, 0x81828384, 200, true),
     ],
+    ["MP_JOIN SYN, no backup", (at) => x.writeJoinSyn(at, 0, 0, 1, 2), p.joinSyn(1, 2, 0)],
+    [
+      "MP_JOIN SYN/ACK, backup",
+      (at) => x.writeJoinSynAck(at, 1, 0, HMAC_AT, 1),
+      p.joinSynAck(HMAC.slice(0, 8), 1, 0, true),
+    ],
     [
       "MP_JOIN SYN/ACK",
       (at) => x.writeJoinSynAck(at, 0, 3, HMAC_AT, 0x81828384),
