@@ -116,8 +116,8 @@ export class DataPath extends EventEmitter<DataPathEvents> {
   }
 
   /** Writes the trace records that the engine makes from now on into a new file; ask for them with a trace command. */
-  startTrace(file: string): Promise<void> {
-    return this.#native.startTrace(file);
+  async startTrace(file: string): Promise<void> {
+    await this.#native.startTrace(file);
   }
 
   /** Closes the trace file; fulfilled when all of it is written. */

@@ -59,13 +59,10 @@ impl fmt::Display for Error {
                 f,
                 "{what}: not permitted; run as root, or give the process {capability} in this network namespace"
             ),
-            Error::QueueBusy { queue, holder: Some(pid) } => write!(
+            Error::QueueBusy { queue, holder } => write!(
                 f,
-                "NFQUEUE {queue} is held by another socket (port id {pid}, normally its process id); stop that process or choose another queue"
-            ),
-            Error::QueueBusy { queue, holder: None } => write!(
-                f,
-                "NFQUEUE {queue} is held by another process; stop it (see /proc/net/netfilter/nfnetlink_queue) or choose another queue"
+                "NFQUEUE {queue} is held by {}; stop it, or choose another queue",
+                holder.map_or_else(|| "another process".into(), holder_name)
             ),
             Error::NoNfqueue(source) => write!(
                 f,
@@ -90,6 +87,14 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A netlink port id is the process id of its holder unless that has several sockets.
+fn holder_name(port_id: u32) -> String {
+    match std::fs::read_to_string(format!("/proc/{port_id}/comm")) {
+        Ok(name) => format!("process {port_id} ({})", name.trim_end()),
+        Err(_) => format!("a socket with port id {port_id}, see /proc/net/netfilter/nfnetlink_queue"),
+    }
+}
 
 fn status_name(status: u32) -> &'static str {
     use crate::abi::status as s;

@@ -17,7 +17,8 @@ pub struct Kernel {
 
 impl Kernel {
     /// Binds queue `number` and opens the sockets, in the calling thread's network namespace.
-    /// Raw sockets first: once the queue is bound, packets wait for us.
+    /// The queue before the sets: a process's first netlink socket has its process id as port id, by
+    /// which /proc names the queue's holder.
     pub fn open(number: u16, marks: Marks, sets: Option<SetNames>) -> Result<Kernel> {
         let raw = RawSockets::open(marks).map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => Error::Permission {
@@ -26,11 +27,12 @@ impl Kernel {
             },
             _ => Error::io("cannot open a raw socket", error),
         })?;
+        let queue = Queue::open(number)?;
         let sets = sets
             .map(Sets::open)
             .transpose()
             .map_err(|error| Error::io("cannot open a netlink socket for ipset", error))?;
-        Ok(Kernel { queue: Queue::open(number)?, raw, sets })
+        Ok(Kernel { queue, raw, sets })
     }
 }
 

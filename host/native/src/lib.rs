@@ -17,6 +17,9 @@ mod spare;
 mod trace;
 mod vm;
 
+#[cfg(test)]
+mod shard_tests;
+
 use napi::bindgen_prelude::{Buffer, Function, Object, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsDeferred, Status};
@@ -145,11 +148,12 @@ impl DataPath {
             let text = "this data path has been started before; make a new one".to_string();
             return Err(Error::Options(text).into());
         }
+        let options = checked(options)?;
         let events = on_events.build_threadsafe_function().max_queue_size::<CALLS_WAITING_MAX>().build()?;
         let failure = on_failure.build_threadsafe_function().build()?;
         let listener = Box::new(NodeListener { events, failure });
         let (promise, reply) = promise(env, |()| ())?;
-        self.handle = Some(datapath::start(checked(options)?, listener, reply)?);
+        self.handle = Some(datapath::start(options, listener, reply)?);
         Ok(promise)
     }
 
@@ -160,7 +164,7 @@ impl DataPath {
             let text = format!("{} octets are no whole command records", records.len());
             return Err(Error::Options(text).into());
         }
-        self.ask(Request::Command(records.to_vec()))
+        if self.ask(Request::Command(records.to_vec())) { Ok(()) } else { Err(Error::Stopped.into()) }
     }
 
     /// All records of a snapshot, in pages. The records of one page are of one moment.
@@ -168,7 +172,7 @@ impl DataPath {
     pub fn snapshot<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let buffers = |pages: Vec<Vec<u8>>| pages.into_iter().map(Buffer::from).collect::<Vec<_>>();
         let (promise, reply) = promise(env, buffers)?;
-        self.ask(Request::Snapshot(reply))?;
+        self.ask(Request::Snapshot(reply));
         Ok(promise)
     }
 
@@ -176,7 +180,7 @@ impl DataPath {
     #[napi]
     pub fn counters<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (promise, reply) = promise(env, native_counters)?;
-        self.ask(Request::Counters(reply))?;
+        self.ask(Request::Counters(reply));
         Ok(promise)
     }
 
@@ -184,7 +188,7 @@ impl DataPath {
     #[napi]
     pub fn start_trace<'env>(&self, env: &'env Env, path: String) -> napi::Result<Object<'env>> {
         let (promise, reply) = promise(env, |()| ())?;
-        self.ask(Request::StartTrace(path, reply))?;
+        self.ask(Request::StartTrace(path, reply));
         Ok(promise)
     }
 
@@ -192,7 +196,7 @@ impl DataPath {
     #[napi]
     pub fn stop_trace<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (promise, reply) = promise(env, |records: u64| records as f64)?;
-        self.ask(Request::StopTrace(reply))?;
+        self.ask(Request::StopTrace(reply));
         Ok(promise)
     }
 
@@ -200,17 +204,15 @@ impl DataPath {
     #[napi]
     pub fn stop<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (promise, reply) = promise(env, |()| ())?;
-        let asked = self.ask(Request::Stop(reply));
+        self.ask(Request::Stop(reply));
         self.handle = None;
-        asked?;
         Ok(promise)
     }
 
-    fn ask(&self, request: Request) -> napi::Result<()> {
-        match &self.handle {
-            Some(handle) if handle.send(request) => Ok(()),
-            _ => Err(Error::Stopped.into()),
-        }
+    /// False if the data path has ended. A request that is dropped rejects its promise, so methods
+    /// that return one need not look.
+    fn ask(&self, request: Request) -> bool {
+        self.handle.as_ref().is_some_and(|handle| handle.send(request))
     }
 }
 

@@ -28,6 +28,7 @@ const CFG_QUEUE_MAXLEN: u16 = 3;
 const CFG_MASK: u16 = 4;
 const CFG_FLAGS: u16 = 5;
 const CMD_BIND: u8 = 1;
+const CMD_PF_UNBIND: u8 = 4;
 const COPY_PACKET: u8 = 2;
 const F_FAIL_OPEN: u32 = 1;
 const F_GSO: u32 = 4;
@@ -244,39 +245,52 @@ fn set_no_enobufs(socket: &Socket) {
 }
 
 fn configure(socket: &Socket, number: u16) -> Result<()> {
-    let mut builder = Builder::default();
-    builder.begin(MSG_CONFIG, netlink::NLM_F_ACK, 0, number);
-    builder.attribute(CFG_CMD, &[CMD_BIND, 0, 0, 0]);
-    builder.attribute(CFG_QUEUE_MAXLEN, &QUEUE_LENGTH.to_be_bytes());
-    builder.attribute(CFG_FLAGS, &F_GSO.to_be_bytes());
-    // FAIL_OPEN is in the mask only: explicitly off.
-    builder.attribute(CFG_MASK, &(F_GSO | F_FAIL_OPEN).to_be_bytes());
-    builder.end();
-    let what = || format!("cannot bind NFQUEUE {number}");
-    socket.send(builder.octets()).map_err(|error| Error::io(what(), error))?;
-    let mut buffer = [0; 1024];
-    let length = socket.receive(&mut buffer, true).map_err(|error| Error::io(what(), error))?;
-    let number_of_error =
-        netlink::message(&buffer[..length]).and_then(|(_, body)| netlink::error_number(body)).unwrap_or(libc::EPROTO);
-    if number_of_error != 0 {
-        return Err(bind_error(number, number_of_error));
-    }
+    let bind = |builder: &mut Builder| {
+        builder.attribute(CFG_CMD, &[CMD_BIND, 0, 0, 0]);
+        builder.attribute(CFG_QUEUE_MAXLEN, &QUEUE_LENGTH.to_be_bytes());
+        builder.attribute(CFG_FLAGS, &F_GSO.to_be_bytes());
+        // FAIL_OPEN is in the mask only: explicitly off.
+        builder.attribute(CFG_MASK, &(F_GSO | F_FAIL_OPEN).to_be_bytes());
+    };
     // Last, since packets come from here on; without ACK, so that no answer mixes with them.
-    builder.clear();
-    builder.begin(MSG_CONFIG, 0, 0, number);
-    let range = PAYLOAD_MAX.to_be_bytes();
-    builder.attribute(CFG_PARAMS, &[range[0], range[1], range[2], range[3], COPY_PACKET]);
-    builder.end();
-    socket.send(builder.octets()).map_err(|error| Error::io(what(), error))
+    let copy = |builder: &mut Builder| {
+        let range = PAYLOAD_MAX.to_be_bytes();
+        builder.attribute(CFG_PARAMS, &[range[0], range[1], range[2], range[3], COPY_PACKET]);
+    };
+    match request(socket, number, true, bind) {
+        Ok(0) => request(socket, number, false, copy).map(|_| ()),
+        Ok(error) => return Err(bind_error(socket, number, error)),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| Error::io(format!("cannot bind NFQUEUE {number}"), error))
 }
 
-fn bind_error(queue: u16, number: i32) -> Error {
-    // The kernel says EPERM to strangers both without the capability and for a queue that is taken.
-    let holder = proc_row(queue).map(|row| row.port_id);
+/// Sends one configuration message. Returns the errno of the kernel's answer, 0 = success or not asked.
+fn request(socket: &Socket, number: u16, answer: bool, attributes: impl FnOnce(&mut Builder)) -> io::Result<i32> {
+    let mut builder = Builder::default();
+    builder.begin(MSG_CONFIG, if answer { netlink::NLM_F_ACK } else { 0 }, 0, number);
+    attributes(&mut builder);
+    builder.end();
+    socket.send(builder.octets())?;
+    if !answer {
+        return Ok(0);
+    }
+    let mut buffer = [0; 1024];
+    let length = socket.receive(&mut buffer, true)?;
+    let error = netlink::message(&buffer[..length]).and_then(|(_, body)| netlink::error_number(body));
+    Ok(error.unwrap_or(libc::EPROTO))
+}
+
+fn bind_error(socket: &Socket, queue: u16, number: i32) -> Error {
+    // The kernel says EPERM both without the capability and for a queue that another socket holds.
+    // The command PF_UNBIND does nothing, but only with the capability.
+    let permitted =
+        || matches!(request(socket, queue, true, |b| b.attribute(CFG_CMD, &[CMD_PF_UNBIND, 0, 0, 0])), Ok(0));
     match number {
-        libc::EPERM | libc::EBUSY if holder.is_some() => Error::QueueBusy { queue, holder },
-        libc::EBUSY => Error::QueueBusy { queue, holder },
-        libc::EPERM => Error::Permission { what: format!("binding NFQUEUE {queue}"), capability: "CAP_NET_ADMIN" },
+        libc::EPERM if !permitted() => {
+            Error::Permission { what: format!("binding NFQUEUE {queue}"), capability: "CAP_NET_ADMIN" }
+        }
+        libc::EPERM | libc::EBUSY => Error::QueueBusy { queue, holder: proc_row(queue).map(|row| row.port_id) },
         libc::ENOENT | libc::EPROTONOSUPPORT | libc::EINVAL | libc::EOPNOTSUPP => {
             Error::NoNfqueue(io::Error::from_raw_os_error(number))
         }
