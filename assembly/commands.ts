@@ -1,0 +1,269 @@
+// Commands of the host. What concerns many connections is a sweep: it looks at SWEEP_STEP connections per
+// step and goes on in the next call, so that no batch of packets waits for it.
+//
+//   command → path or class table changes at once → sweep over the connections → COMMAND_DONE
+
+import {
+  COMMAND_SIZE, COMMANDS, Command, CommandKind, ConnectionState, EventKind, EventRecord, HandoverMode, PATH_MAX,
+  PathFlag, Reason, Scope, SubflowState,
+} from "./abi";
+import { SWEEP_STEP, SWEEPS_MAX } from "./config";
+import { classSet } from "./connection/classes";
+import {
+  clearFlag, Connection, connectionAt, ConnectionFlag, connectionIndex, hasFlag, setFlag,
+} from "./connection/connection";
+import { connectionDestroy } from "./connection/lifecycle";
+import { findToken } from "./connection/lookup";
+import { drawAddressId, pathAddress, pathAt, PathRecord } from "./connection/paths";
+import { connectionCapacity, connectionSlab, SWEEP_TABLE } from "./connection/store";
+import { localAddress, Subflow, subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
+import { emitEvent } from "./event-ring";
+import { abandonSubflow, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { standbyNow } from "./handover/standby";
+import { handoverEnd, handoverStart, reconsider } from "./handover/switch";
+import { addressEqual } from "./memory/address";
+import { slabLive } from "./memory/slab";
+import { advertiseStart, removeAddress } from "./signalling/addresses";
+import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
+import { resetBoth } from "./forward/teardown";
+
+/** A sweep: a copy of its command (COMMAND_SIZE octets), then cursor, how many it concerned, how many failed, last reason. */
+@inline const SWEEP_SIZE: u32 = COMMAND_SIZE + 64;
+@inline const CURSOR: usize = COMMAND_SIZE; // u32 next slab index, 0 = slot is free
+@inline const CONCERNED: usize = COMMAND_SIZE + 4;
+@inline const FAILED: usize = COMMAND_SIZE + 8;
+@inline const REASON: usize = COMMAND_SIZE + 12;
+
+/** Carries out the `count` commands at COMMANDS. */
+export function runCommands(count: u32): void {
+  for (let i: u32 = 0; i < count; i++) runCommand(<usize>COMMANDS + <usize>i * COMMAND_SIZE);
+}
+
+function runCommand(at: usize): void {
+  const kind = load<u16>(at, Command.KIND);
+  let reason: Reason = Reason.NONE;
+  if (kind == CommandKind.PATH_SET) reason = pathSet(at);
+  else if (kind == CommandKind.PATH_REMOVE) reason = pathRemove(at);
+  else if (kind == CommandKind.CLASS_SET) {
+    const known = classSet(load<u32>(at, Command.CLASS), load<u32>(at, Command.PREFER_COUNT), at + Command.PREFER);
+    reason = known ? Reason.NONE : Reason.LIMIT;
+  } else if (kind < <u16>CommandKind.HANDOVER || kind > <u16>CommandKind.TRACE) reason = Reason.NOT_BUILT;
+  if (reason != Reason.NONE) {
+    answer(at, reason, 0, 0);
+    return;
+  }
+  if (kind == CommandKind.SUBFLOW_ADD || kind == CommandKind.SUBFLOW_REMOVE || load<u8>(at, Command.SCOPE) == Scope.CONNECTION) {
+    const index = findToken(load<u32>(at, Command.TOKEN));
+    const failed = index == 0 ? Reason.NO_CONNECTION : applyTo(connectionAt(index), at);
+    answer(at, failed, 1, failed == Reason.NONE ? 0 : 1);
+    return;
+  }
+  startSweep(at);
+}
+
+/** COMMAND_DONE for the command at `at`. */
+function answer(at: usize, reason: Reason, concerned: u32, failed: u32): void {
+  const event = emitEvent(EventKind.COMMAND_DONE, reason);
+  store<u32>(event, load<u32>(at, Command.ID), EventRecord.COMMAND_ID);
+  store<u32>(event, load<u32>(at, Command.PATH), EventRecord.PATH);
+  store<u32>(event, concerned, EventRecord.VALUE);
+  store<u64>(event, failed, EventRecord.VALUE64);
+}
+
+// ---- path table ----------------------------------------------------------------------------------------
+
+function pathSet(at: usize): Reason {
+  const id = load<u32>(at, Command.PATH);
+  if (id == 0 || id > PATH_MAX) return Reason.NO_PATH;
+  const path = pathAt(id);
+  path.flags = load<u32>(at, Command.FLAGS);
+  path.interface = load<u32>(at, Command.INTERFACE);
+  path.mtu = load<u32>(at, Command.MTU);
+  path.prefix4 = load<u8>(at, Command.PREFIX4);
+  path.prefix6 = load<u8>(at, Command.PREFIX6);
+  const base = changetype<usize>(path);
+  if (path.known == 0 || !addressEqual(base + 16, at + Command.ADDRESS4)) path.id4 = <u8>drawAddressId();
+  if (path.known == 0 || !addressEqual(base + 32, at + Command.ADDRESS6)) path.id6 = 0;
+  memory.copy(base + 16, at + Command.ADDRESS4, 16);
+  memory.copy(base + 32, at + Command.ADDRESS6, 16);
+  path.known = 1;
+  if (path.id6 == 0) path.id6 = <u8>drawAddressId();
+  return Reason.NONE;
+}
+
+function pathRemove(at: usize): Reason {
+  const id = load<u32>(at, Command.PATH);
+  if (id == 0 || id > PATH_MAX || pathAt(id).known == 0) return Reason.NO_PATH;
+  const path: PathRecord = pathAt(id);
+  path.known = 0;
+  path.flags = 0;
+  return Reason.NONE;
+}
+
+/** True if `subflow` cannot go on: its path is down or gone, or has another address now. */
+function pathLost(subflow: Subflow): bool {
+  const path = pathAt(subflow.path);
+  if (path.known == 0 || (path.flags & PathFlag.UP) == 0) return true;
+  const own = pathAddress(subflow.path, localAddress(subflow));
+  return own == 0 || !addressEqual(own, localAddress(subflow));
+}
+
+/** A path changed: gives up the subflows that cannot go on, lets a subflow without a path find its own, and looks for new ones. */
+function applyPath(connection: Connection, id: u32): Reason {
+  if (!hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) return Reason.NONE;
+  if (hasFlag(connection, ConnectionFlag.RESET)) return Reason.NONE;
+  let index = connection.head;
+  while (index != 0) {
+    const subflow = subflowAt(index);
+    index = subflow.next;
+    if (subflow.path == <u8>id && pathLost(subflow)) abandonSubflow(connection, subflow, Reason.PATH_DOWN, true);
+  }
+  const up = pathAt(id).known != 0 && (pathAt(id).flags & PathFlag.UP) != 0;
+  if (up) {
+    connection.joinTries = 0;
+    standbyNow(connection);
+    advertiseStart(connection);
+  }
+  reconsider(connection, true);
+  return Reason.NONE;
+}
+
+// ---- what a command does to one connection -------------------------------------------------------------
+
+function applyTo(connection: Connection, at: usize): Reason {
+  const kind = load<u16>(at, Command.KIND);
+  const path = load<u32>(at, Command.PATH);
+  if (kind == CommandKind.PATH_SET || kind == CommandKind.PATH_REMOVE) return applyPath(connection, path);
+  if (kind == CommandKind.SHUTDOWN) return applyShutdown(connection);
+  if (kind == CommandKind.TRACE) {
+    if (load<u8>(at, Command.MODE) != 0) setFlag(connection, ConnectionFlag.TRACE);
+    else clearFlag(connection, ConnectionFlag.TRACE);
+    return Reason.NONE;
+  }
+  const open = hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, ConnectionFlag.RESET);
+  if (!open || connection.state != ConnectionState.M_ESTAB) return Reason.NOT_ESTABLISHED;
+  if (kind == CommandKind.HANDOVER) return applyHandover(connection, at);
+  if (kind == CommandKind.SUBFLOW_ADD) return applySubflowAdd(connection, path, load<u32>(at, Command.ID));
+  if (kind == CommandKind.SUBFLOW_REMOVE) return applySubflowRemove(connection, path);
+  connection.pinnedPath = kind == CommandKind.HANDOVER_AUTO ? 0 : connection.pinnedPath;
+  standbyNow(connection);
+  reconsider(connection, true);
+  return Reason.NONE;
+}
+
+function applyHandover(connection: Connection, at: usize): Reason {
+  const path = load<u32>(at, Command.PATH);
+  const mode: HandoverMode = load<u8>(at, Command.MODE);
+  const active = connection.active;
+  if (mode == HandoverMode.BREAK_BEFORE_MAKE && active != 0 && <u32>subflowAt(active).path != path) {
+    // Paper §5.4: the old subflow is gone before the new one is used.
+    if (subflowOnPath(connection, path) == 0) {
+      const obstacle = joinObstacle(connection, path);
+      if (obstacle != Reason.NONE) return obstacle;
+    }
+    abandonSubflow(connection, subflowAt(active), Reason.REMOVED, true);
+  }
+  return handoverStart(connection, path, mode, load<u32>(at, Command.ID), load<u32>(at, Command.TIMEOUT_MS));
+}
+
+function applySubflowAdd(connection: Connection, path: u32, commandId: u32): Reason {
+  if (subflowOnPath(connection, path) != 0) return Reason.EXISTS;
+  const obstacle = joinObstacle(connection, path);
+  if (obstacle != Reason.NONE) return obstacle;
+  return joinStart(connection, path, true, commandId) == 0 ? Reason.LIMIT : Reason.NONE;
+}
+
+function applySubflowRemove(connection: Connection, path: u32): Reason {
+  const index = subflowOnPath(connection, path);
+  if (index == 0) return Reason.NO_PATH;
+  if (connection.subflowCount < 2) return Reason.NOT_ESTABLISHED; // the last one is the connection
+  const subflow = subflowAt(index);
+  const known = <i32>subflow.state >= SubflowState.ESTABLISHED;
+  const id = <u32>subflow.localId;
+  resetSubflow(subflow, RST_UNSPECIFIED);
+  abandonSubflow(connection, subflow, Reason.REMOVED, false);
+  if (known && !subflowHasId(connection, id)) removeAddress(connection, id);
+  return Reason.NONE;
+}
+
+/** True if another subflow still uses our address id. */
+function subflowHasId(connection: Connection, id: u32): bool {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (<u32>subflow.localId == id && !subflowHas(subflow, SubflowBit.DEAD)) return true;
+  }
+  return false;
+}
+
+function applyShutdown(connection: Connection): Reason {
+  if (hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, ConnectionFlag.RESET)) {
+    if (!hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) resetBoth(connection, Reason.SHUTDOWN);
+  }
+  connectionDestroy(connection, Reason.SHUTDOWN);
+  return Reason.NONE;
+}
+
+// ---- sweeps --------------------------------------------------------------------------------------------
+
+function startSweep(at: usize): void {
+  for (let i: u32 = 0; i < SWEEPS_MAX; i++) {
+    const sweep = <usize>SWEEP_TABLE + <usize>i * SWEEP_SIZE;
+    if (load<u32>(sweep, CURSOR) != 0) continue;
+    memory.copy(sweep, at, COMMAND_SIZE);
+    memory.fill(sweep + COMMAND_SIZE, 0, 64);
+    store<u32>(sweep, 1, CURSOR);
+    return;
+  }
+  answer(at, Reason.LIMIT, 0, 0);
+}
+
+/** Goes on with the sweeps under way, in the order they came. True if some are left. */
+export function runSweeps(): bool {
+  let left = false;
+  for (let i: u32 = 0; i < SWEEPS_MAX; i++) {
+    const sweep = <usize>SWEEP_TABLE + <usize>i * SWEEP_SIZE;
+    if (load<u32>(sweep, CURSOR) == 0) continue;
+    if (!sweepStep(sweep)) left = true;
+  }
+  return left;
+}
+
+/** One step of a sweep; true when it is done. */
+function sweepStep(sweep: usize): bool {
+  let cursor = load<u32>(sweep, CURSOR);
+  const end = min<u32>(cursor + SWEEP_STEP, connectionCapacity + 1);
+  const slab = connectionSlab();
+  for (; cursor < end; cursor++) {
+    if (!slabLive(slab, cursor)) continue;
+    const connection = connectionAt(cursor);
+    if (!inScope(connection, sweep)) continue;
+    store<u32>(sweep, load<u32>(sweep, CONCERNED) + 1, CONCERNED);
+    const reason = applyTo(connection, sweep);
+    if (reason == Reason.NONE) continue;
+    store<u32>(sweep, load<u32>(sweep, FAILED) + 1, FAILED);
+    store<u32>(sweep, reason, REASON);
+    reportFailure(connection, sweep, reason);
+  }
+  store<u32>(sweep, cursor > connectionCapacity ? 0 : cursor, CURSOR);
+  if (cursor <= connectionCapacity) return false;
+  answer(sweep, load<u32>(sweep, REASON), load<u32>(sweep, CONCERNED), load<u32>(sweep, FAILED));
+  return true;
+}
+
+/** True if the sweep's command names this connection. A handover leaves alone what is not, or no more, converted. */
+function inScope(connection: Connection, sweep: usize): bool {
+  const kind = load<u16>(sweep, Command.KIND);
+  if (load<u8>(sweep, Command.SCOPE) == Scope.CLASS && connection.classId != load<u32>(sweep, Command.CLASS)) return false;
+  const moves = kind == CommandKind.HANDOVER || kind == CommandKind.HANDOVER_AUTO;
+  return !moves || (connection.state == ConnectionState.M_ESTAB && !hasFlag(connection, ConnectionFlag.RESET));
+}
+
+/** One line per connection that could not be moved. */
+function reportFailure(connection: Connection, sweep: usize, reason: Reason): void {
+  if (load<u16>(sweep, Command.KIND) != CommandKind.HANDOVER) return;
+  const event = emitEvent(EventKind.HANDOVER_FAILED, reason);
+  store<u32>(event, load<u32>(sweep, Command.ID), EventRecord.COMMAND_ID);
+  store<u32>(event, load<u32>(sweep, Command.PATH), EventRecord.PATH);
+  store<u32>(event, connection.localToken, EventRecord.TOKEN);
+  store<u32>(event, connection.serial, EventRecord.SERIAL);
+}

@@ -1,0 +1,193 @@
+// One subflow: a TCP connection on the wire with numbers of its own (RFC 8684 §3.2).
+//
+// SSN and SAN are absolute 32-bit numbers here; the DSS option carries them relative to `iss` or `irs`
+// (`ssnRel`, the first payload octet is 1).
+//
+//   byte  size  field
+//      0     8  generation, connection
+//      8     4  next                      slab index of the connection's next subflow, 0 = last
+//     12     4  flags                     SubflowBit bits
+//     16     4  iss, 20 irs               initial numbers, ours and the peer's
+//     24     4  ssnNxt                    next SSN for new payload (or our FIN)
+//     28     4  ssnUna                    highest SAN from the peer
+//     32     4  rcvSan                    SAN we have sent last
+//     36     4  rcvHighest                behind the highest SSN that arrived
+//     40     4  finSsn, 44 peerFinSsn     valid with FIN_SENT, FIN_RECEIVED
+//     48     4  nonceLocal, 52 nonceRemote
+//     56     4  srttUs, 60 rttvarUs, 64 minRttUs, 68 rttSsn
+//     72     8  rttUs                     when the octet before rttSsn left; 0 = no sample runs
+//     80     8  createdUs, 88 heardUs     when a packet last came
+//     96     8  retryUs                   next retransmission of SYN, SYN/ACK, MP_JOIN ACK or FIN; 0 = none
+//    104     8  pullUs                    next DAN pull; 0 = none
+//    112     8  expireUs                  end of TIME_WAIT; 0 = none
+//    120    16  recv                      RecvTable
+//    136    16  ranges                    ReceivedRanges
+//    152    16  mapLog                    MapLog
+//    168    40  bytesSent bytesReceived packetsSent packetsReceived retransmitted
+//    208     4  rtxSsn, 212 rtxLength, 216 rtxDsn  last retransmission of the host here, to translate its DSACK
+//    220     4  unmapped                  payload octets that came without a mapping
+//    224     4  joinCommand               command that asked for it, 0 = policy
+//    228     …  small fields
+//    256    36  local 16, remote 16, u16 localPort, u16 remotePort
+//
+// Invariants (subflowCheck): S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
+
+import { SubflowState } from "../abi";
+import { MapLog } from "../mapping/map-log";
+import { RecvTable } from "../mapping/recv-table";
+import { ReceivedRanges } from "../mapping/received-ranges";
+import { check } from "../memory/check";
+import { slabAt } from "../memory/slab";
+import { San, Ssn } from "../seq/space";
+import { subflowCapacity, subflowSlab } from "./store";
+
+@inline export const SUBFLOW_STRIDE: u32 = 384;
+@inline const RECV_OFFSET: usize = 120;
+@inline const RANGES_OFFSET: usize = 136;
+@inline const MAP_LOG_OFFSET: usize = 152;
+@inline const LOCAL_OFFSET: usize = 256;
+@inline const REMOTE_OFFSET: usize = 272;
+
+/** Bits of Subflow.flags. */
+export const enum SubflowBit {
+  OPENER = 1, // we sent its SYN
+  INITIAL = 2, // number 0, its tuple is the host's
+  BACKUP = 4, // we asked the peer not to use it
+  PEER_BACKUP = 8, // the peer asked us not to use it
+  STALE = 16,
+  POISONED = 32,
+  FIN_SENT = 64,
+  FIN_ACKED = 128,
+  FIN_RECEIVED = 256, // every octet before the peer's FIN has arrived
+  PROBE_OUT = 512, // a DAN pull waits for its answer
+  DEAD = 1024, // abandoned: nothing is sent on it any more
+  PRIO_PENDING = 2048, // MP_PRIO to be repeated
+  RETRANSMISSION_SEEN = 4096, // a duplicate came since the host's last acknowledgement
+}
+
+@final @unmanaged
+export class Subflow {
+  generation: u32;
+  connection: u32;
+  next: u32;
+  flags: u32;
+  iss: Ssn;
+  irs: Ssn;
+  ssnNxt: Ssn;
+  ssnUna: San;
+  rcvSan: San;
+  rcvHighest: Ssn;
+  finSsn: Ssn;
+  peerFinSsn: Ssn;
+  nonceLocal: u32;
+  nonceRemote: u32;
+  srttUs: u32;
+  rttvarUs: u32;
+  minRttUs: u32;
+  rttSsn: Ssn;
+  rttUs: u64;
+  createdUs: u64;
+  heardUs: u64;
+  retryUs: u64;
+  pullUs: u64;
+  expireUs: u64;
+  recv0: u64; // RecvTable
+  recv1: u64;
+  ranges0: u64; // ReceivedRanges
+  ranges1: u64;
+  log0: u64; // MapLog
+  log1: u64;
+  bytesSent: u64;
+  bytesReceived: u64;
+  packetsSent: u64;
+  packetsReceived: u64;
+  retransmitted: u64;
+  rtxSsn: Ssn;
+  rtxLength: u32;
+  rtxDsn: u32;
+  unmapped: u32;
+  joinCommand: u32;
+  peerWindow: u32; // raw window of the last packet, to tell duplicates
+  state: u8;
+  path: u8;
+  number: u8;
+  localId: u8;
+  remoteId: u8;
+  peerScale: u8;
+  tries: u8; // of the running retryUs
+  pullTries: u8;
+  closeReason: u8;
+  zero0: u8;
+  zero1: u16;
+}
+if (offsetof<Subflow>("recv0") != RECV_OFFSET) ERROR("Subflow.recv moved");
+if (offsetof<Subflow>("ranges0") != RANGES_OFFSET) ERROR("Subflow.ranges moved");
+if (offsetof<Subflow>("log0") != MAP_LOG_OFFSET) ERROR("Subflow.mapLog moved");
+if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addresses");
+
+/** The subflow at slab `index` (≥ 1). The only place that turns an index into an address. */
+@inline export function subflowAt(index: u32): Subflow {
+  check(index != 0 && index <= subflowCapacity);
+  return changetype<Subflow>(slabAt(subflowSlab(), index));
+}
+
+/** Slab index of `subflow`. */
+@inline export function subflowIndex(subflow: Subflow): u32 {
+  return <u32>((changetype<usize>(subflow) - slabAt(subflowSlab(), 0)) / SUBFLOW_STRIDE);
+}
+
+@inline export function recvTableOf(subflow: Subflow): RecvTable {
+  return changetype<RecvTable>(changetype<usize>(subflow) + RECV_OFFSET);
+}
+
+@inline export function rangesOf(subflow: Subflow): ReceivedRanges {
+  return changetype<ReceivedRanges>(changetype<usize>(subflow) + RANGES_OFFSET);
+}
+
+@inline export function mapLogOf(subflow: Subflow): MapLog {
+  return changetype<MapLog>(changetype<usize>(subflow) + MAP_LOG_OFFSET);
+}
+
+/** Our address of the subflow, 16 octets. */
+@inline export function localAddress(subflow: Subflow): usize {
+  return changetype<usize>(subflow) + LOCAL_OFFSET;
+}
+
+/** The peer's address of the subflow, 16 octets. */
+@inline export function remoteAddress(subflow: Subflow): usize {
+  return changetype<usize>(subflow) + REMOTE_OFFSET;
+}
+
+@inline export function localPort(subflow: Subflow): u32 {
+  return load<u16>(changetype<usize>(subflow), 288);
+}
+
+@inline export function remotePort(subflow: Subflow): u32 {
+  return load<u16>(changetype<usize>(subflow), 290);
+}
+
+/** Stores both ports. */
+export function setSubflowPorts(subflow: Subflow, local: u32, remote: u32): void {
+  store<u16>(changetype<usize>(subflow), <u16>local, 288);
+  store<u16>(changetype<usize>(subflow), <u16>remote, 290);
+}
+
+@inline export function subflowHas(subflow: Subflow, bit: SubflowBit): bool {
+  return (subflow.flags & bit) != 0;
+}
+
+@inline export function subflowSet(subflow: Subflow, bit: SubflowBit): void {
+  subflow.flags |= bit;
+}
+
+@inline export function subflowClear(subflow: Subflow, bit: SubflowBit): void {
+  subflow.flags &= ~bit;
+}
+
+/** True if data may be sent on it: handshake complete, not closing, not given up. */
+@inline export function subflowUsable(subflow: Subflow): bool {
+  return (
+    subflow.state == SubflowState.ESTABLISHED &&
+    (subflow.flags & (SubflowBit.DEAD | SubflowBit.FIN_SENT | SubflowBit.POISONED)) == 0
+  );
+}

@@ -1,0 +1,231 @@
+// Acknowledgements of the host, towards the peer (paper §3.4).
+//
+//   1. the host's TAN becomes the DAN; its SACK blocks move to DSN space
+//   2. every subflow whose octets the host has now acknowledged gets a SAN of its own (projection, §3.5)
+//   3. the host's packet itself carries one of them, the others are forged
+//   4. a duplicate goes only where octets are still unacknowledged or a retransmission was just seen
+//
+// A SAN never covers an octet that did not come on that subflow.
+
+import { Counter, DropReason } from "../abi";
+import {
+  Connection, ConnectionFlag, danFromTan, hasFlag, tanFromDan,
+} from "../connection/connection";
+import {
+  rangesOf, recvTableOf, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
+} from "../connection/subflow";
+import { hostWindowUpdate, windowForSubflow } from "../connection/window";
+import { SACK_BLOCKS_PURE } from "../config";
+import { countAdd } from "../counters";
+import { DSN_BLOCK_SIZE, projectDsnBlock, projectSan } from "../mapping/projection";
+import { rangesTrim } from "../mapping/received-ranges";
+import { recvTableTrim } from "../mapping/recv-table";
+import {
+  HOST_BLOCKS, HOST_BLOCKS_MAX, REWRITE_OPTIONS, SSN_BLOCKS, SSN_BLOCKS_MAX, TCP_OPTIONS,
+} from "../scratch";
+import { Dan, dsnGt, dsnLeq, expand, San, seqGt, seqLeq } from "../seq/space";
+import { forgeAck, writeDataAck } from "../signalling/forge";
+import { writeCapableAck } from "../wire/mptcp-options";
+import { TCP_ACK } from "../wire/tcp";
+import { sackLeft, sackRight, tcpOptionsAt, tcpOptionsParse, writeSackBlocks } from "../wire/tcp-options";
+import { rewriteToSubflow, traceSent } from "./route";
+import { dropSegment, Segment, segmentCut } from "./segment";
+
+/** What the host said with the segment being handled. */
+let hostBlockCount: u32 = 0; // its SACK blocks at HOST_BLOCKS, DSN space, without the DSACK
+let hasDuplicateBlock: bool = false; // it reported the duplicate noted in the connection
+
+/** Reads the host's SACK blocks into HOST_BLOCKS; recognises a DSACK (RFC 2883 §4) of the last duplicate. */
+function readHostBlocks(connection: Connection, segment: Segment, dan: Dan): void {
+  hostBlockCount = 0;
+  hasDuplicateBlock = false;
+  if (segment.tcpHeaderLength == 20) return;
+  const options = tcpOptionsAt(TCP_OPTIONS);
+  tcpOptionsParse(segment.tcp, segment.tcpHeaderLength, options);
+  for (let i: u32 = 0; i < options.sackCount && hostBlockCount < HOST_BLOCKS_MAX; i++) {
+    const low = <u32>connection.remoteIdsn - connection.hostIrs;
+    const left = expand(low + sackLeft(options, i), connection.rcvDan);
+    const right = expand(low + sackRight(options, i), connection.rcvDan);
+    if (dsnLeq(right, dan)) {
+      const known = connection.duplicateSubflow != 0 && <u32>left == connection.duplicateDsn;
+      if (i == 0 && known && <u32>(right - left) <= connection.duplicateLength) hasDuplicateBlock = true;
+      continue;
+    }
+    const at = <usize>HOST_BLOCKS + <usize>hostBlockCount * DSN_BLOCK_SIZE;
+    store<u64>(at, left);
+    store<u64>(at, right, 8);
+    hostBlockCount++;
+  }
+}
+
+/** The SAN that `subflow` may be sent now: projection of the host's TAN and SACK blocks, plus the peer's FIN. */
+export function sanOf(connection: Connection, subflow: Subflow): San {
+  if (subflow.rcvSan == subflow.rcvHighest) return finSan(subflow, subflow.rcvSan);
+  const san = projectSan(
+    recvTableOf(subflow), rangesOf(subflow), subflow.rcvSan, connection.rcvDan, HOST_BLOCKS, hostBlockCount,
+  );
+  return finSan(subflow, san);
+}
+
+@inline function finSan(subflow: Subflow, san: San): San {
+  return subflowHas(subflow, SubflowBit.FIN_RECEIVED) && san == subflow.peerFinSsn ? san + 1 : san;
+}
+
+/** Moves the subflow's SAN on and forgets what lies below. True if it moved. */
+export function advanceSan(connection: Connection, subflow: Subflow): bool {
+  const san = sanOf(connection, subflow);
+  if (!seqGt(san, subflow.rcvSan)) return false;
+  subflow.rcvSan = san;
+  recvTableTrim(recvTableOf(subflow), san);
+  rangesTrim(rangesOf(subflow), san);
+  return true;
+}
+
+/** For packets that no segment of the host caused: there are no SACK blocks to project. */
+export function forgetHostBlocks(): void {
+  hostBlockCount = 0;
+  hasDuplicateBlock = false;
+}
+
+/** What `takeHostAck` found, for its callers. */
+export let ackMoved: bool = false; // the host's TAN moved
+let windowChanged: bool = false;
+let windowMoved: bool = false; // the window closed or reopened: every subflow should know
+
+/** Takes in TAN, SACK blocks and window of the host's segment. */
+export function takeHostAck(connection: Connection, segment: Segment): void {
+  const dan = danFromTan(connection, segment.segAck);
+  ackMoved = dsnGt(dan, connection.rcvDan) && dsnLeq(dan, connection.rcvDsnMax + 1);
+  if (ackMoved) connection.rcvDan = dan;
+  readHostBlocks(connection, segment, connection.rcvDan);
+  const octets = segment.window << connection.hostScale;
+  const before = connection.hostWindow;
+  windowChanged = octets != before;
+  windowMoved = windowChanged && (octets == 0 || before < connection.mss);
+  if (dan == connection.rcvDan) hostWindowUpdate(connection, dan, octets);
+}
+
+/** Gives every subflow but `carrier` the SAN it has earned; the carrier's SAN is moved on only. True if the carrier's moved. */
+export function acknowledgeOthers(connection: Connection, carrier: u32): bool {
+  let carrierMoved = false;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (subflow.rcvSan == subflow.rcvHighest && !subflowHas(subflow, SubflowBit.FIN_RECEIVED)) continue;
+    if (!advanceSan(connection, subflow)) continue;
+    subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
+    if (index == carrier) carrierMoved = true;
+    else forgeAck(connection, subflow);
+  }
+  return carrierMoved;
+}
+
+/** Appends the host's SACK blocks, projected to `subflow`, at `p`; at most `max`. Returns the address behind them. */
+export function writeProjectedSack(connection: Connection, subflow: Subflow, p: usize, max: u32): usize {
+  let count: u32 = 0;
+  if (hasDuplicateBlock && connection.duplicateSubflow == subflowIndex(subflow)) {
+    store<u32>(SSN_BLOCKS, connection.duplicateSsn);
+    store<u32>(SSN_BLOCKS, connection.duplicateSsn + connection.duplicateLength, 4);
+    count = 1;
+  }
+  for (let i: u32 = 0; i < hostBlockCount; i++) {
+    const at = <usize>HOST_BLOCKS + <usize>i * DSN_BLOCK_SIZE;
+    const before = count;
+    count = projectDsnBlock(
+      recvTableOf(subflow), rangesOf(subflow), load<u64>(at), load<u64>(at, 8), SSN_BLOCKS, count, SSN_BLOCKS_MAX,
+    );
+    count = dropCovered(before, count, subflow.rcvSan);
+  }
+  if (count == 0) return p;
+  if (count > max) count = max;
+  countAdd(Counter.SACK_BLOCKS_PROJECTED, count);
+  return writeSackBlocks(p, SSN_BLOCKS, count);
+}
+
+/** Takes blocks that the SAN covers or touches out of SSN_BLOCKS[from, count); returns the new count. */
+function dropCovered(from: u32, count: u32, san: San): u32 {
+  let kept = from;
+  for (let i = from; i < count; i++) {
+    const block = load<u64>(<usize>SSN_BLOCKS + <usize>i * 8);
+    if (seqLeq(<u32>block, san)) continue;
+    store<u64>(<usize>SSN_BLOCKS + <usize>kept * 8, block);
+    kept++;
+  }
+  return kept;
+}
+
+/** The subflow for a pure ACK: one that earned a new SAN, else one that wants a duplicate, else 0. */
+function chooseCarrier(connection: Connection): u32 {
+  let duplicate: u32 = 0;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (!subflowUsable(subflow)) continue;
+    if (seqGt(sanOf(connection, subflow), subflow.rcvSan)) return index;
+    const wants = subflow.rcvSan != subflow.rcvHighest || subflowHas(subflow, SubflowBit.RETRANSMISSION_SEEN);
+    if (wants && duplicate == 0) duplicate = index;
+  }
+  if (ackMoved || windowMoved) return connection.active;
+  return duplicate;
+}
+
+/** Sends the same news to all usable subflows but `carrier`: window reopened or closed, DATA_FIN acknowledged. */
+function tellAll(connection: Connection, carrier: u32): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (index != carrier && subflowUsable(subflow)) forgeAck(connection, subflow);
+  }
+}
+
+/** Tells all subflows but `carrier` what concerns them all; true if there was something to tell. */
+export function tellNews(connection: Connection, carrier: u32): bool {
+  // A DATA_FIN takes no room on a subflow: its acknowledgement moves no SAN.
+  const finAcked = ackMoved && hasFlag(connection, ConnectionFlag.PEER_FIN) && connection.rcvDan > connection.peerFinDsn;
+  if (!windowMoved && !finAcked) return false;
+  tellAll(connection, carrier);
+  return true;
+}
+
+/** Duplicates for the subflows beside the carrier that deserve one, too (rule 4). */
+function duplicateOthers(connection: Connection, carrier: u32): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (index == carrier || !subflowUsable(subflow)) continue;
+    const wants = subflow.rcvSan != subflow.rcvHighest || subflowHas(subflow, SubflowBit.RETRANSMISSION_SEEN);
+    if (!wants) continue;
+    forgeAck(connection, subflow);
+    subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
+  }
+}
+
+/** True if the host only asks whether the peer is there: SEQ below its SND.UNA, at most one octet (RFC 9293 §3.8.4). */
+export function isHostProbe(connection: Connection, segment: Segment): bool {
+  return segment.segSeq == tanFromDan(connection, connection.dsnUna) - 1 && segment.payloadLength <= 1;
+}
+
+/** Forwards a segment of the host without payload or FIN. takeHostAck() has been called. */
+export function ackToSubflow(connection: Connection, segment: Segment): void {
+  const probe = isHostProbe(connection, segment);
+  let carrier = chooseCarrier(connection);
+  if (carrier == 0 && (probe || windowChanged)) carrier = connection.active;
+  if (carrier == 0) {
+    dropSegment(segment, connection.active == 0 ? DropReason.NO_USABLE_SUBFLOW : DropReason.ACK_REDUNDANT);
+    return;
+  }
+  const subflow = subflowAt(carrier);
+  const moved = acknowledgeOthers(connection, carrier);
+  if (!tellNews(connection, carrier) && !moved && !ackMoved) duplicateOthers(connection, carrier);
+  subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
+  let end = REWRITE_OPTIONS;
+  const unconfirmed = !hasFlag(connection, ConnectionFlag.CONFIRMED) && hasFlag(connection, ConnectionFlag.OPENER);
+  if (unconfirmed && subflowHas(subflow, SubflowBit.INITIAL)) {
+    // RFC 8684 §3.1: the third ACK carries both keys, and so does every one until the peer has shown a DSS.
+    end = writeCapableAck(end, 0x01, connection.localKey, connection.remoteKey);
+  } else {
+    end = writeDataAck(connection, end);
+    end = writeProjectedSack(connection, subflow, end, SACK_BLOCKS_PURE);
+  }
+  const ssn = probe ? subflow.ssnNxt - 1 : subflow.ssnNxt;
+  segmentCut(segment, 0); // a probe's octet carries nothing that the peer does not have
+  if (rewriteToSubflow(segment, subflow, ssn, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), end)) {
+    traceSent(connection, subflow, connection.dsnNxt, ssn, 0, 0);
+  }
+}

@@ -1,0 +1,227 @@
+// A packet from the wire, on its way to the own host.
+//
+//   lookup by the wire tuple → checksum → handshakes → RST → acceptance of SEQ and ACK (RFC 9293 §3.10.7.4)
+//   → control options → DATA_ACK, SAN, window → payload: payload-to-tcp.ts, else ack-to-tcp.ts
+//   → FIN of the subflow → has this closed the subflow or the connection?
+
+import {
+  ConnectionState, Counter, DropReason, EventKind, PacketFlag, Reason, SubflowState,
+} from "../abi";
+import { nowUs } from "../clock";
+import { SEQUENCE_SPAN } from "../config";
+import { Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
+import { connectionDestroy, emitSubflowEvent } from "../connection/lifecycle";
+import { findConnection, findSubflow } from "../connection/lookup";
+import { pathAt } from "../connection/paths";
+import {
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet,
+} from "../connection/subflow";
+import { count, countAdd } from "../counters";
+import { abandonSubflow } from "../handover/abandon";
+import { standbyNow } from "../handover/standby";
+import { reconsider } from "../handover/switch";
+import { MPTCP_OPTIONS } from "../scratch";
+import { seqLeq } from "../seq/space";
+import { handleAddAddr } from "../signalling/addresses";
+import { forgeAck } from "../signalling/forge";
+import { forgetRemote } from "../signalling/join";
+import {
+  ADD_ADDR, DSS, MP_CAPABLE, MP_FASTCLOSE, MP_JOIN, MP_PRIO, MptcpOptions, mptcpOptionsAt, REMOVE_ADDR,
+} from "../wire/mptcp-options";
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
+import { ackToTcp, takePeerAck } from "./ack-to-tcp";
+import { stranger } from "./from-tcp";
+import { parseOptions, peerSyn, peerSynAck, peerThirdAck } from "./handshake";
+import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
+import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
+import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
+import {
+  answerAfterReset, maybeCloseSubflows, peerFastclose, peerSubflowFin, peerSubflowReset, subflowCloseProgress,
+} from "./teardown";
+
+/** Handles the segment that segmentParse() has just parsed. */
+export function fromSubflow(segment: Segment): void {
+  count(Counter.PACKETS_SUBFLOW);
+  countAdd(Counter.BYTES_SUBFLOW, segment.payloadLength);
+  const index = findSubflow(destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort);
+  if (index == 0) {
+    unknownTuple(segment);
+    return;
+  }
+  const subflow = subflowAt(index);
+  const connection = connectionAt(subflow.connection);
+  if ((segment.packetFlags & PacketFlag.TRUNCATED) != 0) {
+    dropSegment(segment, DropReason.TRUNCATED);
+    return;
+  }
+  if (!segmentVerify(segment)) {
+    dropSegment(segment, DropReason.TCP_CHECKSUM);
+    return;
+  }
+  parseOptions(segment);
+  subflow.heardUs = nowUs();
+  subflow.packetsReceived++;
+  subflowClear(subflow, SubflowBit.STALE);
+  const initial = subflowHas(subflow, SubflowBit.INITIAL);
+  if (initial && <i32>connection.state <= ConnectionState.SYN_RECEIVED) {
+    if (!initialHandshake(connection, subflow, segment)) return;
+  } else if (<i32>subflow.state < SubflowState.ESTABLISHED) {
+    if (joinPacket(connection, subflow, segment)) return;
+  }
+  onSubflow(connection, subflow, segment);
+}
+
+/** A packet that belongs to no subflow: a SYN, the late packet of a subflow that is gone, or none of our business. */
+function unknownTuple(segment: Segment): void {
+  const known = findConnection(destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort);
+  const syn = (segment.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+  if (syn) {
+    parseOptions(segment);
+    const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
+    const join = (mptcp.present & (1 << MP_JOIN)) != 0;
+    if (join && (mptcp.present & (1 << MP_CAPABLE)) == 0) {
+      peerJoinSyn(segment);
+      return;
+    }
+    if (join || known == 0 && (mptcp.present & (1 << MP_CAPABLE)) == 0) acceptUntouched(segment);
+    else peerSyn(segment, known);
+    return;
+  }
+  // The host's own tuple, but its subflow is gone: these numbers are not the host's any more.
+  if (known != 0) dropSegment(segment, DropReason.SUBFLOW_CLOSED);
+  else stranger(segment, destinationOf(), segment.destinationPort, sourceOf(), segment.sourcePort);
+}
+
+/** A packet of the initial subflow before MPTCP is agreed. True if it goes on as an ordinary one. */
+function initialHandshake(connection: Connection, subflow: Subflow, segment: Segment): bool {
+  if ((segment.flags & TCP_RST) != 0) {
+    acceptUntouched(segment); // refused: the numbers are still the host's own
+    connectionDestroy(connection, Reason.PEER_RESET);
+    return false;
+  }
+  const syn = (segment.flags & TCP_SYN) != 0;
+  if (connection.state == ConnectionState.SYN_SENT) {
+    if (syn && (segment.flags & TCP_ACK) != 0) peerSynAck(connection, subflow, segment);
+    else acceptUntouched(segment);
+    return false;
+  }
+  if (syn) {
+    peerSyn(segment, subflow.connection);
+    return false;
+  }
+  return peerThirdAck(connection, subflow, segment);
+}
+
+/** True if SEQ and ACK are near what the subflow can expect. */
+function acceptable(subflow: Subflow, segment: Segment): bool {
+  if ((segment.flags & TCP_ACK) == 0) return false;
+  if (segment.segSeq - subflow.rcvSan + SEQUENCE_SPAN > 2 * SEQUENCE_SPAN) return false;
+  return seqLeq(segment.segAck, subflow.ssnNxt) && subflow.ssnUna - segment.segAck + SEQUENCE_SPAN <= 2 * SEQUENCE_SPAN;
+}
+
+/** A packet of an established subflow. */
+function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): void {
+  const options = mptcpOptionsAt(MPTCP_OPTIONS);
+  if ((options.present & (1 << MP_FASTCLOSE)) != 0) {
+    peerFastclose(connection, subflow, segment, options.fastcloseKey);
+    return;
+  }
+  if ((segment.flags & TCP_RST) != 0) {
+    peerSubflowReset(connection, subflow, segment);
+    return;
+  }
+  if (hasFlag(connection, ConnectionFlag.RESET)) {
+    answerAfterReset(connection, subflow, segment);
+    return;
+  }
+  if ((segment.flags & TCP_SYN) != 0) {
+    synOnEstablished(connection, subflow, segment);
+    return;
+  }
+  if (!acceptable(subflow, segment)) {
+    forgeAck(connection, subflow);
+    dropSegment(segment, DropReason.OUT_OF_WINDOW);
+    return;
+  }
+  if (joinAckAgain(connection, subflow, segment)) return;
+  controlOptions(connection, subflow, options);
+  if ((options.present & (1 << DSS)) != 0 && options.danOctets != 0) confirm(connection);
+  takePeerAck(connection, subflow, segment);
+  const fin = (segment.flags & TCP_FIN) != 0;
+  if (segment.payloadLength != 0) payloadToTcp(connection, subflow, segment);
+  else withoutPayload(connection, subflow, segment, options);
+  if ((connection.generation & subflow.generation & 1) == 0) return; // fell back or was given up: slots are free
+  afterPacket(connection, subflow, segment, fin);
+}
+
+/** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */
+function confirm(connection: Connection): void {
+  if (hasFlag(connection, ConnectionFlag.CONFIRMED)) return;
+  setFlag(connection, ConnectionFlag.CONFIRMED);
+  standbyNow(connection);
+}
+
+/** A SYN/ACK again: the peer has not had our third ACK. Any other SYN is challenged (RFC 5961 §4). */
+function synOnEstablished(connection: Connection, subflow: Subflow, segment: Segment): void {
+  const opener = subflowHas(subflow, SubflowBit.OPENER) && subflowHas(subflow, SubflowBit.INITIAL);
+  if (opener && (segment.flags & TCP_ACK) != 0 && segment.segSeq == subflow.irs) {
+    peerSynAck(connection, subflow, segment);
+    return;
+  }
+  forgeAck(connection, subflow);
+  dropSegment(segment, DropReason.OUT_OF_WINDOW);
+}
+
+/** ADD_ADDR, REMOVE_ADDR, MP_PRIO. */
+function controlOptions(connection: Connection, subflow: Subflow, options: MptcpOptions): void {
+  if ((options.present & ~(<u32>1 << DSS)) == 0) return;
+  if ((options.present & (1 << ADD_ADDR)) != 0 && handleAddAddr(connection, subflow, options)) standbyNow(connection);
+  if ((options.present & (1 << MP_PRIO)) != 0) {
+    count(Counter.MP_PRIO_RECEIVED);
+    const before = subflowHas(subflow, SubflowBit.PEER_BACKUP);
+    if (options.prioBackup != 0) subflowSet(subflow, SubflowBit.PEER_BACKUP);
+    else subflowClear(subflow, SubflowBit.PEER_BACKUP);
+    if (before != (options.prioBackup != 0)) emitSubflowEvent(EventKind.SUBFLOW_PRIORITY, Reason.NONE, subflow);
+    reconsider(connection, false);
+  }
+  if ((options.present & (1 << REMOVE_ADDR)) != 0) removeAddr(connection, subflow, options);
+}
+
+/** REMOVE_ADDR (RFC 8684 §3.4.2): every subflow to one of these addresses is gone, but for the one that says so. */
+function removeAddr(connection: Connection, carrier: Subflow, options: MptcpOptions): void {
+  count(Counter.REMOVE_ADDR_RECEIVED);
+  for (let i: u32 = 0; i < options.removeCount; i++) {
+    const id = <u32>load<u8>(options.removePtr + i);
+    forgetRemote(connection, id);
+    let index = connection.head;
+    while (index != 0) {
+      const subflow = subflowAt(index);
+      index = subflow.next;
+      if (<u32>subflow.remoteId != id || subflow == carrier || <i32>subflow.state < SubflowState.ESTABLISHED) continue;
+      emitSubflowEvent(EventKind.ADDRESS_REMOVED, Reason.NONE, subflow);
+      abandonSubflow(connection, subflow, Reason.REMOVED, false);
+    }
+  }
+}
+
+/** A packet without payload: DATA_FIN, acknowledgement, probe or control only. */
+function withoutPayload(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): void {
+  takeMapping(connection, subflow, segment);
+  const keepAlive = segment.segSeq == subflow.rcvHighest - 1;
+  if (keepAlive || repeatsOldFin(connection, options)) {
+    // Wants nothing but an acknowledgement; the host's view would be out of its window.
+    forgeAck(connection, subflow);
+    dropSegment(segment, DropReason.CONSUMED);
+    return;
+  }
+  if (finToHost(connection, subflow, segment)) return;
+  ackToTcp(connection, subflow, segment);
+}
+
+/** What every packet of a subflow may have changed. */
+function afterPacket(connection: Connection, subflow: Subflow, segment: Segment, fin: bool): void {
+  pathAt(subflow.path).srttUs = subflow.srttUs;
+  if (fin) peerSubflowFin(connection, subflow, segment);
+  subflowCloseProgress(connection, subflow);
+  if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) maybeCloseSubflows(connection);
+}

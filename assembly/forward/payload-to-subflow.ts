@@ -1,0 +1,289 @@
+// Payload of the host, towards the peer (paper §3.3).
+//
+//   1. TSN → DSN by the connection's constant
+//   2. octets that the SEND table does not know yet get SSN space on the active subflow; a gap before a
+//      late segment is reserved, so that out-of-order TCP stays out of order on the subflow
+//   3. the segment is cut into pieces: each lies in one run (one subflow, one offset) and in one mapping
+//   4. one piece: the packet is rewritten in place. Several: each leaves as packets of at most one MSS
+//      through the outbox, and the host's packet ends here
+//
+// A retransmission keeps its subflow and its mapping while that subflow lives (RFC 8684 §3.3.6); after that,
+// or when the peer acknowledged the octets on the subflow but not at data level, it gets fresh SSN space.
+// The mapping of a super-packet is longer than one packet on the wire: it is logged and repeated to the letter
+// by every retransmission inside it, since Linux refuses another mapping while one is half consumed.
+
+import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
+import { DEBUG, SACK_BLOCKS_DATA, SEQUENCE_SPAN } from "../config";
+import {
+  Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
+} from "../connection/connection";
+import { accountSent } from "../connection/lifecycle";
+import { rttCancel, rttStart } from "../connection/rtt";
+import {
+  localAddress, localPort, mapLogOf, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowHas,
+  subflowUsable,
+} from "../connection/subflow";
+import { windowForSubflow } from "../connection/window";
+import { count, countDrop } from "../counters";
+import { handoverNoticeData } from "../handover/switch";
+import { mapLogAppend, mapLogFind } from "../mapping/map-log";
+import {
+  sendEntryAt, sendTableCheck, sendTableFind, sendTableMap, sendTableReserve,
+} from "../mapping/send-table";
+import { check } from "../memory/check";
+import { FORGE_OPTIONS, OUT, REWRITE_OPTIONS } from "../scratch";
+import { Dsn, dsnGt, dsnLt, seqLt, Ssn } from "../seq/space";
+import { forgePacket } from "../signalling/forge";
+import { writeCapableData, writeDss } from "../wire/mptcp-options";
+import { TCP_ACK, TCP_PSH } from "../wire/tcp";
+import { acknowledgeOthers, ackToSubflow, tellNews, writeProjectedSack } from "./ack-to-subflow";
+import { rewriteToSubflow, traceSent } from "./route";
+import { dropSegment, Segment, segmentCut } from "./segment";
+
+/** One piece of a segment, as pieceAt() found it. */
+let pieceSubflow: u32 = 0;
+let pieceSsn: Ssn = 0;
+let pieceLength: u32 = 0;
+let pieceMapSsn: Ssn = 0; // the mapping that the piece is sent under; may be longer than the piece
+let pieceMapLength: u32 = 0;
+
+/**
+ * Gives octets [dsn, dsn + length) fresh SSN space on the active subflow, logged if they leave as one
+ * super-packet (where the log is full they are not, and so leave in pieces). False when the SEND table is full.
+ */
+function mapFresh(connection: Connection, dsn: Dsn, length: u32, superPacket: bool): bool {
+  const subflow = subflowAt(connection.active);
+  const ssn = subflow.ssnNxt;
+  if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, connection.active, 0)) return false;
+  if (superPacket && !mapLogAppend(mapLogOf(subflow), ssn, length)) countDrop(DropReason.MAP_LOG_FULL);
+  subflow.ssnNxt = ssn + length;
+  return true;
+}
+
+/** Maps what of [dsn, dsn + length) is new; reserves the gap before it. Returns NONE or why it cannot be mapped. */
+function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool): DropReason {
+  const end = dsn + <u64>length;
+  if (!dsnGt(end, connection.dsnNxt)) return DropReason.NONE;
+  if (connection.active == 0) return DropReason.NO_USABLE_SUBFLOW;
+  if (dsnGt(dsn, connection.dsnNxt)) {
+    const gap = dsn - connection.dsnNxt;
+    if (gap >= <u64>SEQUENCE_SPAN) return DropReason.OUT_OF_WINDOW;
+    const subflow = subflowAt(connection.active);
+    const ssn = subflow.ssnNxt;
+    const table = sendTableOf(connection);
+    if (!sendTableReserve(table, connection.dsnNxt, ssn, <u32>gap, connection.active)) return DropReason.SEND_TABLE_FULL;
+    subflow.ssnNxt = ssn + <u32>gap;
+    connection.dsnNxt = dsn;
+  }
+  const known = dsnLt(dsn, connection.dsnNxt) ? <u32>(connection.dsnNxt - dsn) : 0;
+  const fresh = length - known;
+  // A partly new super-packet is cut into pieces of one packet each: they need no log.
+  if (!mapFresh(connection, connection.dsnNxt, fresh, superPacket && known == 0)) return DropReason.SEND_TABLE_FULL;
+  connection.dsnNxt = end;
+  return DropReason.NONE;
+}
+
+/** How many of the run's `length` octets from `ssn` on must not be sent there again, but moved to fresh SSN space. */
+function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
+  if (subflowSlot == 0) return length;
+  const subflow = subflowAt(subflowSlot);
+  if (!subflowUsable(subflow)) return length;
+  // Acknowledged by the subflow, not at data level: the peer has thrown them away and ignores that SSN for ever.
+  return seqLt(ssn, subflow.ssnUna) ? min<u32>(subflow.ssnUna - ssn, length) : 0;
+}
+
+/**
+ * Finds the piece that begins at `dsn`, at most `length` octets: its subflow, SSN and mapping. Octets that
+ * must move are mapped afresh first. NONE, or why nothing can be sent.
+ */
+function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
+  const table = sendTableOf(connection);
+  let index = sendTableFind(table, dsn);
+  if (index == 0) return DropReason.DUPLICATE; // already acknowledged at data level
+  let run = sendEntryAt(index);
+  let offset = <u32>(dsn - run.dsn);
+  let octets = min<u32>(run.length - offset, length);
+  const moving = octetsToMove(run.subflow, run.ssn + offset, octets);
+  if (moving != 0) {
+    if (connection.active == 0) return DropReason.NO_USABLE_SUBFLOW;
+    octets = min<u32>(moving, connection.mss);
+    if (!mapFresh(connection, dsn, octets, false)) return DropReason.SEND_TABLE_FULL;
+    count(Counter.REINJECTED);
+    index = sendTableFind(table, dsn);
+    run = sendEntryAt(index);
+    offset = <u32>(dsn - run.dsn);
+  }
+  pieceSubflow = run.subflow;
+  pieceSsn = run.ssn + offset;
+  pieceLength = octets;
+  mappingOfPiece(subflowAt(run.subflow));
+  return DropReason.NONE;
+}
+
+/** The mapping for the piece: the logged one that contains its start (the piece ends with it), else the piece itself. */
+function mappingOfPiece(subflow: Subflow): void {
+  const log = mapLogOf(subflow);
+  if (mapLogFind(log, pieceSsn, OUT)) {
+    pieceMapSsn = load<u32>(OUT);
+    pieceMapLength = load<u32>(OUT, 4);
+    const rest = pieceMapLength - (pieceSsn - pieceMapSsn);
+    if (pieceLength > rest) pieceLength = rest;
+    return;
+  }
+  // Not in a logged mapping; it must not run into one either.
+  while (mapLogFind(log, pieceSsn + pieceLength - 1, OUT)) pieceLength = load<u32>(OUT) - pieceSsn;
+  pieceMapSsn = pieceSsn;
+  pieceMapLength = pieceLength;
+}
+
+/** Writes the option for the piece at `p`: MP_CAPABLE with data for the opener's first octets, else a DSS. */
+function writeMapping(connection: Connection, subflow: Subflow, p: usize, pieceDsn: Dsn, dataFin: bool): usize {
+  const mapDsn = pieceDsn - <u64>(pieceSsn - pieceMapSsn);
+  const first = mapDsn == connection.localIdsn + 1 && subflowHas(subflow, SubflowBit.INITIAL);
+  const unconfirmed = hasFlag(connection, ConnectionFlag.OPENER) && !hasFlag(connection, ConnectionFlag.CONFIRMED);
+  if (first && unconfirmed && !dataFin) {
+    return writeCapableData(p, 0x01, connection.localKey, connection.remoteKey, pieceMapLength);
+  }
+  const length = pieceMapLength + (dataFin ? 1 : 0);
+  const ssnRel = pieceMapSsn - subflow.iss;
+  return writeDss(p, true, <u32>connection.rcvDan, true, <u32>mapDsn, ssnRel, length, dataFin);
+}
+
+/** True if the piece's mapping ends where the host's FIN stands, and the FIN may ride on it. */
+@inline function carriesFin(connection: Connection, pieceDsn: Dsn): bool {
+  if (!hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return false;
+  return pieceDsn - <u64>(pieceSsn - pieceMapSsn) + <u64>pieceMapLength == connection.localFinDsn;
+}
+
+/** The whole segment is one piece: rewrites it in place. */
+function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bool): void {
+  const subflow = subflowAt(pieceSubflow);
+  acknowledgeOthers(connection, pieceSubflow);
+  tellNews(connection, pieceSubflow);
+  let end = writeMapping(connection, subflow, REWRITE_OPTIONS, dsn, carriesFin(connection, dsn));
+  if (end - REWRITE_OPTIONS <= 20) end = writeProjectedSack(connection, subflow, end, SACK_BLOCKS_DATA);
+  const flags = TCP_ACK | (segment.flags & TCP_PSH);
+  const octets = segment.payloadLength;
+  if (!rewriteToSubflow(segment, subflow, pieceSsn, subflow.rcvSan, flags, windowForSubflow(connection), end)) return;
+  afterPiece(connection, subflow, dsn, octets, fresh);
+}
+
+/** Book-keeping behind each piece that left. */
+function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32, fresh: bool): void {
+  if (fresh) {
+    rttStart(subflow, pieceSsn + octets);
+    handoverNoticeData(connection, subflow);
+  } else {
+    rttCancel(subflow, pieceSsn);
+    subflow.rtxSsn = pieceSsn;
+    subflow.rtxLength = octets;
+    subflow.rtxDsn = <u32>dsn;
+  }
+  accountSent(connection, subflow, octets, !fresh);
+  traceSent(connection, subflow, dsn, pieceSsn, octets, fresh ? 0 : TraceFlag.RETRANSMISSION);
+}
+
+/** The segment lies in several pieces: sends each as packets of one MSS at most. */
+function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom: Dsn): void {
+  count(Counter.PACKETS_SPLIT);
+  acknowledgeOthers(connection, 0);
+  tellNews(connection, 0);
+  let at = <usize>segment.payload;
+  let left = segment.payloadLength;
+  while (left != 0) {
+    const reason = pieceAt(connection, dsn, min<u32>(left, connection.mss));
+    if (reason != DropReason.NONE) {
+      dropSegment(segment, reason);
+      return;
+    }
+    const octets = pieceLength;
+    const subflow = subflowAt(pieceSubflow);
+    const end = writeMapping(connection, subflow, FORGE_OPTIONS, dsn, carriesFin(connection, dsn));
+    const flags = TCP_ACK | (left == octets ? segment.flags & TCP_PSH : 0);
+    const sent = forgePacket(
+      Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
+      pieceSsn, subflow.rcvSan, flags, windowForSubflow(connection), end, at, octets,
+    );
+    if (!sent) {
+      dropSegment(segment, DropReason.OUTBOX_FULL);
+      return;
+    }
+    afterPiece(connection, subflow, dsn, octets, !dsnLt(dsn, newFrom));
+    at += octets;
+    left -= octets;
+    dsn += <u64>octets;
+  }
+  dropSegment(segment, DropReason.SUPERSEDED);
+}
+
+/** Sends the host's FIN, which no payload carries: DATA_FIN on a packet without payload (RFC 8684 §3.3.3). */
+function sendFinAlone(connection: Connection, segment: Segment): void {
+  if (connection.active == 0) {
+    dropSegment(segment, DropReason.NO_USABLE_SUBFLOW);
+    return;
+  }
+  const subflow = subflowAt(connection.active);
+  acknowledgeOthers(connection, connection.active);
+  tellNews(connection, connection.active);
+  const fin = <u32>connection.localFinDsn;
+  const end = writeDss(REWRITE_OPTIONS, true, <u32>connection.rcvDan, true, fin, 0, 1, true);
+  const flags: u32 = TCP_ACK;
+  count(Counter.DATA_FIN_SENT);
+  if (rewriteToSubflow(segment, subflow, subflow.ssnNxt, subflow.rcvSan, flags, windowForSubflow(connection), end)) {
+    traceSent(connection, subflow, connection.localFinDsn, subflow.ssnNxt, 0, TraceFlag.DATA_FIN);
+  }
+}
+
+/** Notes the host's FIN at `finDsn`; it takes one octet of data sequence space. */
+function noteFin(connection: Connection, finDsn: Dsn): void {
+  if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return;
+  setFlag(connection, ConnectionFlag.LOCAL_FIN);
+  connection.localFinDsn = finDsn;
+  if (dsnGt(finDsn + 1, connection.dsnNxt)) connection.dsnNxt = finDsn + 1;
+}
+
+/** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
+export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
+  let dsn = dsnFromTsn(connection, segment.segSeq);
+  let trimmed = false;
+  if (fin && segment.payloadLength == 0) {
+    noteFin(connection, dsn);
+    sendFinAlone(connection, segment);
+    return;
+  }
+  // What is acknowledged at data level is not sent again: the host has not seen the TAN yet.
+  if (dsnLt(dsn, connection.dsnUna)) {
+    const old = connection.dsnUna - dsn;
+    trimmed = true;
+    if (old >= <u64>segment.payloadLength) {
+      if (fin) noteFin(connection, dsn + <u64>segment.payloadLength);
+      segmentCut(segment, 0);
+      if (fin) sendFinAlone(connection, segment);
+      else ackToSubflow(connection, segment);
+      return;
+    }
+    segment.payload += <u32>old;
+    segment.payloadLength -= <u32>old;
+    segment.payloadSummed = 0;
+    dsn += old;
+  }
+  const newFrom = connection.dsnNxt;
+  const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
+  const reason = mapNew(connection, dsn, segment.payloadLength, superPacket);
+  if (reason != DropReason.NONE) {
+    dropSegment(segment, reason);
+    return;
+  }
+  if (fin) noteFin(connection, dsn + <u64>segment.payloadLength);
+  if (DEBUG) check(sendTableCheck(sendTableOf(connection)));
+  const first = pieceAt(connection, dsn, segment.payloadLength);
+  if (first != DropReason.NONE) {
+    dropSegment(segment, first);
+    return;
+  }
+  // A super-packet may only leave whole under a mapping that is logged, and as long as the kernel thinks it is.
+  const whole = pieceLength == segment.payloadLength && !(superPacket && trimmed);
+  const logged = !superPacket || mapLogFind(mapLogOf(subflowAt(pieceSubflow)), pieceSsn, OUT);
+  if (whole && logged) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
+  else sendPieces(connection, segment, dsn, newFrom);
+}

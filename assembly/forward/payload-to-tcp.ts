@@ -1,0 +1,256 @@
+// Payload of the peer, towards the host (paper §3.3, RFC 8684 §3.3).
+//
+//   1. the packet's mapping goes into the subflow's RECV table; a DATA_FIN is noted
+//   2. the packet's SSN range is looked up there: by the mapping it carries or by an earlier, longer one
+//   3. what lies wholly below the host's acknowledgement is answered here, unless it repeats an SSN (then the
+//      host must see it, to report it as a duplicate)
+//   4. SEQ becomes the TSN; where mappings of different offset meet, the packet is cut
+//   5. the FIN goes to the host exactly where the DATA_FIN stands
+
+import { Counter, Direction, DropReason, Reason, TraceFlag } from "../abi";
+import { HOST_FIN_RETRY_US, HOST_FIN_TRIES_MAX, SEQUENCE_SPAN, UNMAPPED_MAX } from "../config";
+import { nowUs } from "../clock";
+import {
+  Connection, ConnectionFlag, hasFlag, hostAddress, hostPort, peerAddress, peerPort, setFlag, tanFromDan, tsnFromDsn,
+} from "../connection/connection";
+import { accountReceived, connectionFallback } from "../connection/lifecycle";
+import {
+  rangesOf, recvTableOf, Subflow, SubflowBit, subflowIndex, subflowSet,
+} from "../connection/subflow";
+import { armConnection } from "../connection/timers";
+import { windowForHost } from "../connection/window";
+import { count } from "../counters";
+import { abandonSubflow, resetSubflow, RST_MIDDLEBOX } from "../handover/abandon";
+import { handoverNoticeData } from "../handover/switch";
+import { Arrival, rangesAdd, rangesContiguous, rangesTrim } from "../mapping/received-ranges";
+import { RecvAdd, recvTableAdd, recvTableFind, recvTableTrim } from "../mapping/recv-table";
+import { FORGE_OPTIONS, MPTCP_OPTIONS, OUT } from "../scratch";
+import { Dsn, dsnGeq, dsnGt, dsnLeq, dsnLt, expand, seqGt, seqLeq, seqLt, Ssn } from "../seq/space";
+import { forgeAck, forgePacket, forgeToHost } from "../signalling/forge";
+import { DSS, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
+import { TCP_ACK, TCP_FIN, TCP_PSH } from "../wire/tcp";
+import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
+import { writeHostOptions } from "./ack-to-tcp";
+import { rewriteToHost, traceReceived } from "./route";
+import { acceptUntouched, dropSegment, Segment, segmentCut } from "./segment";
+
+const enum Mapping {
+  NONE = 0, // the packet carries no mapping
+  TAKEN = 1,
+  REFUSED = 2, // table full: the packet is lost, the peer sends it again
+  INFINITE = 3, // data-level length 0: fallback (RFC 8684 §3.7)
+}
+
+/** Takes the packet's mapping into the RECV table and notes a DATA_FIN. */
+export function takeMapping(connection: Connection, subflow: Subflow, segment: Segment): Mapping {
+  const options = mptcpOptionsAt(MPTCP_OPTIONS);
+  let dsn: Dsn;
+  let ssnRel: u32;
+  let length: u32;
+  if ((options.present & (1 << DSS)) != 0 && options.dsnOctets != 0) {
+    if (options.dataLength == 0) return Mapping.INFINITE;
+    dsn = options.dsnOctets == 8 ? options.dsn : expand(<u32>options.dsn, connection.rcvDsnMax);
+    ssnRel = options.ssnRel;
+    length = options.dataLength;
+    if ((options.dssFlags & 0x10) != 0) {
+      length -= 1;
+      notePeerFin(connection, dsn + <u64>length);
+    }
+  } else if ((options.present & (1 << MP_CAPABLE)) != 0 && options.capableLength >= 22) {
+    dsn = connection.remoteIdsn + 1;
+    ssnRel = 1;
+    length = options.capableDataLength;
+  } else {
+    return Mapping.NONE;
+  }
+  if (length == 0) return Mapping.TAKEN; // DATA_FIN alone
+  const ssn = subflow.irs + ssnRel;
+  // A mapping far from the packet or from the stream is none that a sane peer sends.
+  if (ssn - segment.segSeq + SEQUENCE_SPAN > 2 * SEQUENCE_SPAN) return Mapping.NONE;
+  if (dsn - connection.rcvDan + <u64>SEQUENCE_SPAN > <u64>(2 * SEQUENCE_SPAN)) return Mapping.NONE;
+  return recvTableAdd(recvTableOf(subflow), ssn, dsn, length) == RecvAdd.FULL ? Mapping.REFUSED : Mapping.TAKEN;
+}
+
+/** Notes the peer's DATA_FIN at `dsn`, once; what lies below data already received is not believed. */
+function notePeerFin(connection: Connection, dsn: Dsn): void {
+  if (hasFlag(connection, ConnectionFlag.PEER_FIN) || dsnLt(dsn, connection.rcvDsnMax)) return;
+  if (dsn - connection.rcvDan > <u64>SEQUENCE_SPAN) return;
+  setFlag(connection, ConnectionFlag.PEER_FIN);
+  connection.peerFinDsn = dsn;
+  connection.hostFinUs = nowUs() + 1; // finToHost() decides, once the packet has been looked at
+  count(Counter.DATA_FIN_RECEIVED);
+  armConnection(connection);
+}
+
+/** A packet with payload that no mapping covers. */
+function unmapped(connection: Connection, subflow: Subflow, segment: Segment): void {
+  const ssnEnd = segment.segSeq + segment.payloadLength;
+  if (seqLeq(ssnEnd, rangesContiguous(rangesOf(subflow), subflow.rcvSan))) {
+    // A probe or keep-alive: one octet that we have. Answered here, never shown to the host.
+    forgeAck(connection, subflow);
+    dropSegment(segment, DropReason.CONSUMED);
+    return;
+  }
+  const fresh = connection.rcvDsnMax == connection.remoteIdsn + 1;
+  if (fresh && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
+    // RFC 8684 §3.7: data without a mapping right after the handshake means that options are being stripped.
+    acceptUntouched(segment);
+    connectionFallback(connection, Reason.NO_DSS);
+    return;
+  }
+  subflow.unmapped += segment.payloadLength;
+  dropSegment(segment, DropReason.NO_MAPPING);
+  if (subflow.unmapped <= UNMAPPED_MAX) return;
+  resetSubflow(subflow, RST_MIDDLEBOX);
+  abandonSubflow(connection, subflow, Reason.MIDDLEBOX, false);
+}
+
+/** True if the octets up to `dsnEnd` end where the peer's DATA_FIN stands. */
+@inline function endsWithFin(connection: Connection, dsnEnd: Dsn): bool {
+  return hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnEnd == connection.peerFinDsn;
+}
+
+/** Books the arrival of `octets` from `ssn`/`dsn` on. Returns false if the packet must not go to the host. */
+function bookArrival(connection: Connection, subflow: Subflow, segment: Segment, ssn: Ssn, dsn: Dsn, octets: u32): bool {
+  const arrival = rangesAdd(rangesOf(subflow), ssn, ssn + octets);
+  if (arrival == Arrival.FULL) {
+    dropSegment(segment, DropReason.RECV_TABLE_FULL);
+    return false;
+  }
+  if (seqGt(ssn + octets, subflow.rcvHighest)) subflow.rcvHighest = ssn + octets;
+  const dsnEnd = dsn + <u64>octets;
+  const seenBelow = seqLt(ssn, subflow.rcvSan) || arrival == Arrival.DUPLICATE;
+  let fresh: u32 = 0;
+  if (dsnGt(dsnEnd, connection.rcvDsnMax)) {
+    const ahead = dsnEnd - connection.rcvDsnMax;
+    fresh = ahead < <u64>octets ? <u32>ahead : octets;
+    connection.rcvDsnMax = dsnEnd;
+  }
+  accountReceived(connection, subflow, octets, fresh);
+  if (seenBelow) {
+    count(Counter.PEER_RETRANSMISSIONS);
+    subflowSet(subflow, SubflowBit.RETRANSMISSION_SEEN);
+    connection.duplicateSubflow = subflowIndex(subflow);
+    connection.duplicateSsn = ssn;
+    connection.duplicateLength = octets;
+    connection.duplicateDsn = <u32>dsn;
+    recvTableTrim(recvTableOf(subflow), subflow.rcvSan);
+    rangesTrim(rangesOf(subflow), subflow.rcvSan);
+    return true; // the host answers, with a DSACK if it knows how
+  }
+  if (!dsnLeq(dsnEnd, connection.rcvDan)) {
+    if (fresh != 0) handoverNoticeData(connection, subflow);
+    return true;
+  }
+  // Fresh SSNs, old data (re-injection, window probe): the host's ACK would not move, so this subflow's is ours.
+  forgetHostBlocks();
+  advanceSan(connection, subflow);
+  forgeAck(connection, subflow);
+  dropSegment(segment, DropReason.DUPLICATE);
+  return false;
+}
+
+/** The packet's octets behind the first `octets` belong to other mappings: each part leaves by the outbox. */
+function forwardRest(connection: Connection, subflow: Subflow, segment: Segment, octets: u32): void {
+  count(Counter.PACKETS_SPLIT);
+  let at = <usize>segment.payload + octets;
+  let ssn = segment.segSeq + octets;
+  let left = segment.payloadLength - octets;
+  while (left != 0) {
+    const mapped = recvTableFind(recvTableOf(subflow), ssn, OUT);
+    if (mapped == 0) return; // the peer sends it again, with a mapping
+    const dsn = load<u64>(OUT);
+    const piece = min<u32>(min<u32>(mapped, left), 1400); // any MTU that carries IPv6 will do over lo
+    rangesAdd(rangesOf(subflow), ssn, ssn + piece);
+    if (seqGt(ssn + piece, subflow.rcvHighest)) subflow.rcvHighest = ssn + piece;
+    if (dsnGt(dsn + <u64>piece, connection.rcvDsnMax)) connection.rcvDsnMax = dsn + <u64>piece;
+    accountReceived(connection, subflow, piece, piece);
+    const flags = TCP_ACK | TCP_PSH | (endsWithFin(connection, dsn + <u64>piece) ? TCP_FIN : 0);
+    forgePacket(
+      Direction.HOST, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),
+      tsnFromDsn(connection, dsn), tanFromDan(connection, connection.dsnUna), flags, windowForHost(connection),
+      FORGE_OPTIONS, at, piece,
+    );
+    at += piece;
+    ssn += piece;
+    left -= piece;
+  }
+}
+
+/** Forwards a packet of the peer with payload. takePeerAck() has been called. */
+export function payloadToTcp(connection: Connection, subflow: Subflow, segment: Segment): void {
+  const mapping = takeMapping(connection, subflow, segment);
+  if (mapping == Mapping.REFUSED) {
+    dropSegment(segment, DropReason.RECV_TABLE_FULL);
+    return;
+  }
+  if (mapping == Mapping.INFINITE) {
+    infiniteMapping(connection, subflow, segment);
+    return;
+  }
+  const ssn = segment.segSeq;
+  const mapped = recvTableFind(recvTableOf(subflow), ssn, OUT);
+  if (mapped == 0) {
+    unmapped(connection, subflow, segment);
+    return;
+  }
+  const dsn = load<u64>(OUT);
+  const octets = min<u32>(mapped, segment.payloadLength);
+  if (!bookArrival(connection, subflow, segment, ssn, dsn, octets)) return;
+  if (octets < segment.payloadLength) {
+    forwardRest(connection, subflow, segment, octets);
+    segmentCut(segment, octets);
+  }
+  const fin = endsWithFin(connection, dsn + <u64>octets);
+  if (fin) connection.hostFinUs = nowUs() + HOST_FIN_RETRY_US;
+  const flags = TCP_ACK | (segment.flags & TCP_PSH) | (fin ? TCP_FIN : 0);
+  const end = writeHostOptions(connection, subflow, segment);
+  const tan = tanFromDan(connection, connection.dsnUna);
+  if (rewriteToHost(segment, connection, tsnFromDsn(connection, dsn), tan, flags, end)) {
+    traceReceived(connection, subflow, dsn, ssn, octets, fin ? TraceFlag.DATA_FIN : 0);
+  }
+}
+
+/** RFC 8684 §3.7: the peer gives MPTCP up. With one subflow its numbers are the host's: nothing is left to rewrite. */
+export function infiniteMapping(connection: Connection, subflow: Subflow, segment: Segment): void {
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
+    dropSegment(segment, DropReason.NO_MAPPING);
+    resetSubflow(subflow, RST_MIDDLEBOX);
+    abandonSubflow(connection, subflow, Reason.INFINITE_MAPPING, false);
+    return;
+  }
+  acceptUntouched(segment);
+  connectionFallback(connection, Reason.INFINITE_MAPPING);
+}
+
+/** A packet without payload that brought the DATA_FIN becomes the FIN for the host. False if the host has it already. */
+export function finToHost(connection: Connection, subflow: Subflow, segment: Segment): bool {
+  if (!hasFlag(connection, ConnectionFlag.PEER_FIN) || connection.hostFinUs == 0) return false;
+  if (nowUs() + 1 < connection.hostFinUs) return false; // delivered a moment ago: give the host time to answer
+  connection.hostFinUs = nowUs() + HOST_FIN_RETRY_US;
+  armConnection(connection);
+  segmentCut(segment, 0);
+  const tan = tanFromDan(connection, connection.dsnUna);
+  const tsn = tsnFromDsn(connection, connection.peerFinDsn);
+  if (rewriteToHost(segment, connection, tsn, tan, TCP_ACK | TCP_FIN, writeHostOptions(connection, subflow, segment))) {
+    traceReceived(connection, subflow, connection.peerFinDsn, segment.segSeq, 0, TraceFlag.DATA_FIN);
+  }
+  return true;
+}
+
+/** The FIN timer fired: the host has not acknowledged the peer's FIN, so it is delivered again. */
+export function finRetry(connection: Connection): void {
+  connection.hostFinUs = 0;
+  if (dsnGt(connection.rcvDan, connection.peerFinDsn) || connection.hostFinTries >= <u8>HOST_FIN_TRIES_MAX) return;
+  const tsn = tsnFromDsn(connection, connection.peerFinDsn);
+  forgeToHost(connection, tsn, tanFromDan(connection, connection.dsnUna), TCP_ACK | TCP_FIN, windowForHost(connection));
+  const shift = connection.hostFinTries < 6 ? connection.hostFinTries : 6;
+  connection.hostFinUs = nowUs() + (HOST_FIN_RETRY_US << shift);
+  connection.hostFinTries++;
+}
+
+/** True if the packet's DATA_FIN is one that the host has acknowledged long ago: its sender waits for our DATA_ACK. */
+export function repeatsOldFin(connection: Connection, options: MptcpOptions): bool {
+  const isFin = (options.present & (1 << DSS)) != 0 && (options.dssFlags & 0x10) != 0;
+  return isFin && hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnGeq(connection.rcvDan, connection.peerFinDsn + 1);
+}

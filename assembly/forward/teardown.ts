@@ -1,0 +1,233 @@
+// The end of connections and subflows (RFC 8684 §3.3.3, §3.5; paper §3.1).
+//
+//   graceful   both DATA_FINs acknowledged ──► a FIN of our own on every subflow, with our own timers
+//              ──► TIME_WAIT ──► gone
+//   abrupt     RST of the host ──► RST with MP_FASTCLOSE on every subflow
+//              MP_FASTCLOSE of the peer ──► RST to the host, RST on every subflow
+//   subflow    FIN or RST of the peer on one subflow: the host is not told, data goes on elsewhere
+
+import { ConnectionState, Counter, DropReason, Reason, SubflowState } from "../abi";
+import { nowUs } from "../clock";
+import { FIN_TRIES_MAX, RESET_LINGER_US, TIME_WAIT_US } from "../config";
+import {
+  Connection, ConnectionFlag, hasFlag, setFlag, tanFromDan, tsnFromDsn,
+} from "../connection/connection";
+import { connectionDestroy, subflowDestroy } from "../connection/lifecycle";
+import { rtoUs } from "../connection/rtt";
+import {
+  rangesOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet,
+} from "../connection/subflow";
+import { armConnection, armSubflow } from "../connection/timers";
+import { windowForSubflow } from "../connection/window";
+import { count } from "../counters";
+import { abandonSubflow } from "../handover/abandon";
+import { handoverEnd, reconsider } from "../handover/switch";
+import { rangesContiguous } from "../mapping/received-ranges";
+import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
+import { dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
+import { forgeAck, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
+import { writeFastclose } from "../wire/mptcp-options";
+import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
+import { advanceSan } from "./ack-to-subflow";
+import { rewriteToSubflow } from "./route";
+import { dropSegment, Segment, segmentCut } from "./segment";
+
+// ---- graceful ------------------------------------------------------------------------------------------
+
+/** Begins to close the subflows once both directions of the connection are closed and acknowledged. */
+export function maybeCloseSubflows(connection: Connection): void {
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
+  const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
+  if ((connection.flags & both) != both) return;
+  if (!dsnGt(connection.dsnUna, connection.localFinDsn)) return;
+  if (!dsnGt(connection.rcvDan, connection.peerFinDsn)) return;
+  setFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
+  connection.state = <u8>ConnectionState.M_CLOSING;
+  connection.hostFinUs = 0;
+  connection.joinUs = 0;
+  handoverEnd(connection, Reason.CLOSED);
+  let index = connection.head;
+  while (index != 0) {
+    const subflow = subflowAt(index);
+    index = subflow.next;
+    if (subflow.state == SubflowState.ESTABLISHED) sendFin(connection, subflow);
+    else if (<i32>subflow.state < SubflowState.ESTABLISHED) subflowDestroy(subflow, Reason.CLOSED);
+  }
+  // Whatever the peer does, the connection's state goes after a while.
+  connection.expireUs = nowUs() + 6 * TIME_WAIT_US;
+  armConnection(connection);
+}
+
+/** Sends our FIN on `subflow` and arms its timer. */
+export function sendFin(connection: Connection, subflow: Subflow): void {
+  if (!subflowHas(subflow, SubflowBit.FIN_SENT)) {
+    subflow.finSsn = subflow.ssnNxt;
+    subflow.ssnNxt += 1;
+    subflow.tries = 0;
+    subflowSet(subflow, SubflowBit.FIN_SENT);
+    subflow.state = <u8>SubflowState.FIN_WAIT;
+  }
+  const end = writeDataAck(connection, FORGE_OPTIONS);
+  const window = windowForSubflow(connection);
+  forgeOnSubflow(subflow, subflow.finSsn, subflow.rcvSan, TCP_FIN | TCP_ACK, window, end);
+  subflow.retryUs = nowUs() + (rtoUs(subflow) << subflow.tries);
+  armSubflow(subflow);
+}
+
+/** The FIN's timer fired: sends it again, or forgets the subflow. */
+export function finRetrySubflow(connection: Connection, subflow: Subflow): void {
+  if (++subflow.tries > <u8>FIN_TRIES_MAX) {
+    closeEnd(connection, subflow, Reason.TIMEOUT);
+    return;
+  }
+  sendFin(connection, subflow);
+}
+
+/** Looks at the subflow after each packet: has our FIN been acknowledged, is it closed on both sides? */
+export function subflowCloseProgress(connection: Connection, subflow: Subflow): void {
+  if (!subflowHas(subflow, SubflowBit.FIN_SENT)) return;
+  if (!subflowHas(subflow, SubflowBit.FIN_ACKED) && seqGt(subflow.ssnUna, subflow.finSsn)) {
+    subflowSet(subflow, SubflowBit.FIN_ACKED);
+    subflow.retryUs = 0;
+    armSubflow(subflow);
+  }
+  const both = SubflowBit.FIN_ACKED | SubflowBit.FIN_RECEIVED;
+  if ((subflow.flags & both) != both || subflow.state == SubflowState.TIME_WAIT) return;
+  subflow.state = <u8>SubflowState.TIME_WAIT;
+  subflow.expireUs = nowUs() + TIME_WAIT_US;
+  armSubflow(subflow);
+  if (!hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) return;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (subflowAt(index).state != SubflowState.TIME_WAIT) return;
+  }
+  connection.state = <u8>ConnectionState.M_TIME_WAIT;
+  connection.expireUs = nowUs() + TIME_WAIT_US;
+  armConnection(connection);
+}
+
+/** A subflow's life is over; with the last one of a closed connection the connection goes, too. */
+export function closeEnd(connection: Connection, subflow: Subflow, reason: Reason): void {
+  subflowDestroy(subflow, reason);
+  const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
+  if (closing && connection.head == 0) connectionDestroy(connection, Reason.CLOSED);
+  else if (!closing) reconsider(connection, true);
+}
+
+/** The FIN flag of a packet from the peer, whose octets end at `finSsn`. */
+export function peerSubflowFin(connection: Connection, subflow: Subflow, segment: Segment): void {
+  const finSsn = segment.segSeq + segment.payloadLength;
+  if (!subflowHas(subflow, SubflowBit.FIN_RECEIVED)) {
+    if (seqLt(rangesContiguous(rangesOf(subflow), subflow.rcvSan), finSsn)) return; // octets before it are missing
+    subflow.peerFinSsn = finSsn;
+    subflowSet(subflow, SubflowBit.FIN_RECEIVED);
+  }
+  if (advanceSan(connection, subflow) && subflow.rcvSan == finSsn + 1) subflow.rcvHighest = subflow.rcvSan;
+  forgeAck(connection, subflow);
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
+  // The peer closes this subflow only: close our side, too, and go on elsewhere.
+  if (subflow.state == SubflowState.ESTABLISHED) {
+    sendFin(connection, subflow);
+    if (connection.active == subflowIndex(subflow)) reconsider(connection, true);
+  }
+}
+
+// ---- abrupt --------------------------------------------------------------------------------------------
+
+/** RST with MP_FASTCLOSE on `subflow`; `ssn` is what the peer expects next. */
+function sendFastclose(connection: Connection, subflow: Subflow, ssn: u32): void {
+  const end = writeFastclose(FORGE_OPTIONS, connection.remoteKey);
+  count(Counter.FASTCLOSE_SENT);
+  forgeOnSubflow(subflow, ssn, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+}
+
+/** Keeps what is needed to answer challenge ACKs with correctly numbered RSTs, for a while. */
+function linger(connection: Connection, reason: Reason): void {
+  setFlag(connection, ConnectionFlag.RESET);
+  connection.closeReason = <u8>reason;
+  connection.hostFinUs = 0;
+  connection.advertiseUs = 0;
+  connection.controlUs = 0;
+  connection.joinUs = 0;
+  connection.transitionUs = 0;
+  handoverEnd(connection, reason);
+  connection.expireUs = nowUs() + RESET_LINGER_US;
+  armConnection(connection);
+}
+
+/** RST of the host on an established connection: the packet itself leaves on the active subflow, forged ones on the others. */
+export function hostReset(connection: Connection, segment: Segment): void {
+  const active = connection.active;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (index != active) sendFastclose(connection, subflowAt(index), subflowAt(index).ssnNxt);
+  }
+  segmentCut(segment, 0);
+  if (active == 0) {
+    dropSegment(segment, DropReason.NO_USABLE_SUBFLOW);
+  } else {
+    const subflow = subflowAt(active);
+    const end = writeFastclose(REWRITE_OPTIONS, connection.remoteKey);
+    count(Counter.FASTCLOSE_SENT);
+    rewriteToSubflow(segment, subflow, subflow.ssnNxt, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+  }
+  linger(connection, Reason.HOST_RESET);
+}
+
+/** Resets our own host: SEQ is exactly what it expects next, so that it believes it (RFC 5961 §3). */
+export function resetHost(connection: Connection): void {
+  const tsn = tsnFromDsn(connection, connection.rcvDan);
+  forgeToHost(connection, tsn, tanFromDan(connection, connection.dsnUna), TCP_RST | TCP_ACK, 0);
+}
+
+/** Ends the connection on both sides: the host gets RST, the peer RST with MP_FASTCLOSE on every subflow. */
+export function resetBoth(connection: Connection, reason: Reason): void {
+  resetHost(connection);
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    sendFastclose(connection, subflowAt(index), subflowAt(index).ssnNxt);
+  }
+  linger(connection, reason);
+}
+
+/** MP_FASTCLOSE of the peer, on RST or ACK (RFC 8684 §3.5). A wrong key is ignored. */
+export function peerFastclose(connection: Connection, subflow: Subflow, segment: Segment, key: u64): void {
+  if (key != connection.localKey) {
+    dropSegment(segment, DropReason.FASTCLOSE_BAD_KEY);
+    return;
+  }
+  count(Counter.FASTCLOSE_RECEIVED);
+  dropSegment(segment, DropReason.CONSUMED);
+  if (hasFlag(connection, ConnectionFlag.RESET)) return;
+  resetHost(connection);
+  const own = subflowIndex(subflow);
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const other = subflowAt(index);
+    const answered = index == own && (segment.flags & TCP_RST) != 0;
+    if (!answered) forgeOnSubflow(other, other.ssnNxt, other.rcvSan, TCP_RST | TCP_ACK, 0, FORGE_OPTIONS);
+  }
+  linger(connection, Reason.FASTCLOSE);
+}
+
+/** RST of the peer on one subflow, without MP_FASTCLOSE. */
+export function peerSubflowReset(connection: Connection, subflow: Subflow, segment: Segment): void {
+  // RFC 5961 §3.2: only the number that is expected next ends it; one in the window is asked again.
+  const next = rangesContiguous(rangesOf(subflow), subflow.rcvSan);
+  const exact = segment.segSeq == next || segment.segSeq == subflow.rcvHighest || segment.segSeq == subflow.rcvSan;
+  if (!exact) {
+    const inWindow = seqLeq(subflow.rcvSan, segment.segSeq) &&
+      seqLt(segment.segSeq, subflow.rcvSan + connection.hostWindow);
+    if (inWindow) forgeAck(connection, subflow);
+    dropSegment(segment, DropReason.RST_OUT_OF_WINDOW);
+    return;
+  }
+  dropSegment(segment, DropReason.CONSUMED);
+  if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) {
+    closeEnd(connection, subflow, Reason.PEER_RESET);
+    return;
+  }
+  abandonSubflow(connection, subflow, Reason.PEER_RESET, false);
+}
+
+/** A packet for a connection that was reset: the peer has not believed our RST, answer with the number it names. */
+export function answerAfterReset(connection: Connection, subflow: Subflow, segment: Segment): void {
+  if ((segment.flags & TCP_RST) == 0) sendFastclose(connection, subflow, segment.segAck);
+  dropSegment(segment, DropReason.SUBFLOW_CLOSED);
+}

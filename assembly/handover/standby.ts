@@ -1,0 +1,49 @@
+// active-standby, the engine's native policy: the end that opened the connection joins every usable path in
+// advance, the most preferred one carries the data, all others are backup. It is the default, and the
+// fallback when a plugin breaks.
+
+import { CONFIG, ConfigFlag, EngineConfig, PATH_MAX, PathFlag, Reason } from "../abi";
+import { nowUs } from "../clock";
+import { JOIN_RETRY_MAX_US, JOIN_RETRY_US } from "../config";
+import { pathRank } from "../connection/classes";
+import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
+import { pathAt } from "../connection/paths";
+import { subflowAt } from "../connection/subflow";
+import { armConnection } from "../connection/timers";
+import { joinObstacle, joinStart, joinWanted, subflowOnPath } from "../signalling/join";
+
+/** True if a subflow on `path` would be preferred to the active one. */
+function wouldBeActive(connection: Connection, path: u32): bool {
+  if (connection.active == 0) return true;
+  if (connection.pinnedPath != 0) return connection.pinnedPath == path;
+  if ((pathAt(path).flags & PathFlag.BACKUP) != 0) return false;
+  return pathRank(connection.classId, path) < pathRank(connection.classId, subflowAt(connection.active).path);
+}
+
+/** Joins the paths that are usable and have no subflow yet; after failures only every so often. */
+export function standbyJoin(connection: Connection): void {
+  connection.joinUs = 0;
+  if (!hasFlag(connection, ConnectionFlag.OPENER) || !hasFlag(connection, ConnectionFlag.CONFIRMED)) return;
+  if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return;
+  const inAdvance = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
+  if (!inAdvance && connection.active != 0) return;
+  for (let path: u32 = 1; path <= PATH_MAX; path++) {
+    if (!joinWanted(path) || subflowOnPath(connection, path) != 0) continue;
+    if (joinObstacle(connection, path) != Reason.NONE) continue;
+    joinStart(connection, path, !wouldBeActive(connection, path), 0);
+  }
+}
+
+/** A join failed or a subflow was lost: look again after a while that doubles with each failure. */
+export function standbyLater(connection: Connection): void {
+  let pause = JOIN_RETRY_US << connection.joinTries;
+  if (connection.active == 0 && pause > 2 * JOIN_RETRY_US) pause = 2 * JOIN_RETRY_US;
+  connection.joinUs = nowUs() + (pause > JOIN_RETRY_MAX_US ? JOIN_RETRY_MAX_US : pause);
+  armConnection(connection);
+}
+
+/** Something changed for the better (a path came up, an address was announced): look at once. */
+export function standbyNow(connection: Connection): void {
+  connection.joinUs = nowUs();
+  armConnection(connection);
+}

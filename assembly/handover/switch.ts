@@ -1,0 +1,165 @@
+// Which subflow carries the host's new data, and how a connection is moved from one to another
+// (paper §2.3: in-flight data and its retransmissions stay where they are).
+//
+// Order of preference among the usable subflows, best first:
+//   1. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
+//   2. not stale
+//   3. on the path that a manual handover pinned
+//   4. on a path that is up and not marked as backup here
+//   5. the class's order of paths
+//   6. the oldest
+
+import {
+  Counter, EventKind, EventRecord, HandoverMode, PathFlag, Reason, SubflowState,
+} from "../abi";
+import { nowUs } from "../clock";
+import { IDLE_US } from "../config";
+import { pathRank } from "../connection/classes";
+import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
+import { emitConnectionEvent } from "../connection/lifecycle";
+import { pathAt } from "../connection/paths";
+import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowUsable } from "../connection/subflow";
+import { armConnection } from "../connection/timers";
+import { count } from "../counters";
+import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
+import { preferSubflow } from "../signalling/priority";
+import { transitionStart } from "./transition";
+
+/** Rank of a usable subflow: smaller is better (the list at the top of the file). */
+function subflowRank(connection: Connection, subflow: Subflow): u32 {
+  const path = <u32>subflow.path;
+  const record = pathAt(path);
+  const down = path != 0 && (record.known == 0 || (record.flags & PathFlag.UP) == 0);
+  let rank: u32 = subflowHas(subflow, SubflowBit.PEER_BACKUP) ? 1 << 24 : 0;
+  if (down || subflowHas(subflow, SubflowBit.STALE)) rank |= 1 << 23;
+  if (connection.pinnedPath != 0 && connection.pinnedPath != path) rank |= 1 << 22;
+  if (path != 0 && (record.flags & PathFlag.BACKUP) != 0) rank |= 1 << 21;
+  return rank | (pathRank(connection.classId, path) << 8) | <u32>subflow.number;
+}
+
+/** Index of the subflow that should carry new data now, or 0 when none is usable. */
+export function chooseActive(connection: Connection): u32 {
+  let best: u32 = 0;
+  let bestRank: u32 = 0;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (!subflowUsable(subflow)) continue;
+    const rank = subflowRank(connection, subflow);
+    if (best != 0 && rank >= bestRank) continue;
+    best = index;
+    bestRank = rank;
+  }
+  return best;
+}
+
+/**
+ * Chooses again and moves new data there. `tellPeer`: the choice is ours (policy, command, a lost path), so
+ * the peer is asked by MP_PRIO to send there, too; false when the peer itself asked for it.
+ */
+export function reconsider(connection: Connection, tellPeer: bool): void {
+  const chosen = chooseActive(connection);
+  if (chosen == 0) {
+    connection.active = 0;
+    return;
+  }
+  const before = connection.active;
+  if (chosen != before) {
+    if (before != 0) transitionStart(connection, subflowAt(before));
+    connection.active = chosen;
+    connection.expireUs = 0; // it has a subflow again
+    armConnection(connection);
+  }
+  if (tellPeer) preferSubflow(connection, chosen);
+}
+
+/** True if no payload moves in either direction and none waits for an acknowledgement. */
+function isIdle(connection: Connection): bool {
+  return connection.dsnUna == connection.dsnNxt && nowUs() - connection.lastPayloadUs >= IDLE_US;
+}
+
+function emitHandover(connection: Connection, kind: EventKind, reason: Reason, path: u32, value: u32): void {
+  const event = emitConnectionEvent(kind, reason, connection);
+  store<u32>(event, connection.handoverCommand, EventRecord.COMMAND_ID);
+  store<u32>(event, path, EventRecord.PATH);
+  store<u32>(event, value, EventRecord.VALUE);
+}
+
+/** Ends the running handover, if one runs. */
+export function handoverEnd(connection: Connection, reason: Reason): void {
+  if (connection.handoverUs == 0) return;
+  const elapsed = nowUs() - connection.handoverUs;
+  const kind = reason == Reason.NONE ? EventKind.HANDOVER_DONE : EventKind.HANDOVER_FAILED;
+  emitHandover(connection, kind, reason, connection.handoverPath, elapsed > 0xffffffff ? 0xffffffff : <u32>elapsed);
+  if (reason == Reason.NONE) {
+    connection.handovers++;
+    count(Counter.HANDOVERS);
+  }
+  connection.handoverUs = 0;
+  connection.handoverDeadlineUs = 0;
+  connection.handoverSubflow = 0;
+  connection.handoverCommand = 0;
+  connection.handoverPath = 0;
+  armConnection(connection);
+}
+
+/**
+ * Starts to move `connection` to `path` and pins it there. Returns the reason why it cannot start, or NONE:
+ * then HANDOVER_DONE or HANDOVER_FAILED follows within `timeoutMs`.
+ */
+export function handoverStart(
+  connection: Connection, path: u32, mode: HandoverMode, commandId: u32, timeoutMs: u32,
+): Reason {
+  if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return Reason.NOT_ESTABLISHED;
+  if (!hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) return Reason.NOT_ESTABLISHED;
+  if (path == 0 || path > 32 || pathAt(path).known == 0) return Reason.NO_PATH;
+  let target = subflowOnPath(connection, path);
+  if (target == 0) {
+    const obstacle = joinObstacle(connection, path);
+    if (obstacle != Reason.NONE) return obstacle;
+    target = joinStart(connection, path, false, commandId);
+    if (target == 0) return Reason.LIMIT;
+  }
+  handoverEnd(connection, Reason.REPLACED);
+  const oldPath = connection.active == 0 ? 0 : <u32>subflowAt(connection.active).path;
+  connection.pinnedPath = path;
+  connection.handoverPath = path;
+  connection.handoverSubflow = target;
+  connection.handoverCommand = commandId;
+  connection.handoverUs = nowUs();
+  connection.handoverDeadlineUs = nowUs() + <u64>timeoutMs * 1000;
+  emitHandover(connection, EventKind.HANDOVER_STARTED, Reason.NONE, path, oldPath);
+  armConnection(connection);
+  if (subflowAt(target).state == SubflowState.ESTABLISHED) handoverProceed(connection);
+  void mode; // break-before-make abandons the old subflow in the caller, before this starts
+  return Reason.NONE;
+}
+
+/** The subflow that a handover waits for is established: switch now. */
+export function handoverProceed(connection: Connection): void {
+  reconsider(connection, true);
+  if (isIdle(connection)) handoverEnd(connection, Reason.NONE);
+  else checkIdleLater(connection);
+}
+
+/** While a handover runs on a quiet connection, looks again soon: it is done when it would carry data. */
+function checkIdleLater(connection: Connection): void {
+  const soon = nowUs() + IDLE_US;
+  if (connection.joinUs == 0 || connection.joinUs > soon) connection.joinUs = soon;
+  armConnection(connection);
+}
+
+/** Called by the timer: a handover on a connection that has gone quiet is done. */
+export function handoverCheckIdle(connection: Connection): void {
+  if (connection.handoverUs == 0 || connection.handoverSubflow == 0) return;
+  if (connection.active != connection.handoverSubflow) return;
+  if (isIdle(connection)) handoverEnd(connection, Reason.NONE);
+  else checkIdleLater(connection);
+}
+
+/** New data went out on, or came in by, `subflow`: a handover that waits for it is done. */
+@inline export function handoverNoticeData(connection: Connection, subflow: Subflow): void {
+  if (connection.handoverUs == 0) return;
+  if (connection.handoverSubflow == subflowIndex(subflow) && subflowUsable(subflow)) {
+    handoverEnd(connection, Reason.NONE);
+  }
+}

@@ -1,0 +1,247 @@
+// Additional subflows: MP_JOIN in both roles (RFC 8684 §3.2).
+//
+//   opener       SYN_SENT ──SYN/ACK──► PRE_ESTABLISHED ──fourth ACK──► ESTABLISHED
+//   responder    SYN_RECEIVED ──MP_JOIN ACK──► ESTABLISHED (and sends the fourth ACK)
+//
+// No packet of this exchange is ever seen by the host. Retransmissions have a timer of their own here.
+
+import {
+  CONFIG, Counter, EngineConfig, EventKind, EventRecord, PATH_MAX, PathFlag, Reason, SetOperationKind, SubflowState,
+} from "../abi";
+import { drawU32, entropyHas, nowUs } from "../clock";
+import { JOIN_TRIES_MAX, REMOTE_ADDRESSES_MAX } from "../config";
+import {
+  Connection, ConnectionFlag, hasFlag, peerAddress, peerPort, remoteAddressEntry,
+} from "../connection/connection";
+import { equalConstantTime, joinHmac } from "../connection/keys";
+import {
+  emitConnectionEvent, subflowCreate, subflowDestroy, subflowSetOperation,
+} from "../connection/lifecycle";
+import { findSubflow } from "../connection/lookup";
+import {
+  commonBits, pathAddress, pathAddressId, pathAt, pathReaches, pathUsable,
+} from "../connection/paths";
+import { rtoUs } from "../connection/rtt";
+import {
+  localAddress, Subflow, subflowAt, SubflowBit, subflowHas,
+} from "../connection/subflow";
+import { armSubflow } from "../connection/timers";
+import { windowUnscaled, windowForSubflow } from "../connection/window";
+import { count } from "../counters";
+import { addressEqual, addressIsMapped } from "../memory/address";
+import { FORGE_OPTIONS } from "../scratch";
+import { writeJoinAck, writeJoinSyn, writeJoinSynAck } from "../wire/mptcp-options";
+import { TCP_ACK, TCP_SYN } from "../wire/tcp";
+import { writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
+import { forgeOnSubflow } from "./forge";
+
+let nextPort: u32 = 0;
+
+/** A source port from our own range that is free towards `remote`, or 0. */
+function drawPort(local: usize, remote: usize, remotePt: u32): u32 {
+  const first = load<u32>(CONFIG + EngineConfig.PORT_FIRST);
+  const last = load<u32>(CONFIG + EngineConfig.PORT_LAST);
+  const shards = load<u32>(CONFIG + EngineConfig.SHARD_COUNT);
+  const part = (last - first + 1) / shards;
+  const base = first + part * load<u32>(CONFIG + EngineConfig.SHARD);
+  for (let tries: u32 = 0; tries < 64; tries++) {
+    const port = base + nextPort++ % part;
+    if (findSubflow(local, remote, port, remotePt) == 0) return port;
+  }
+  return 0;
+}
+
+/**
+ * The peer's address that a subflow on `path` should go to: of the connection's family, reachable from the
+ * path; the one with the longest common prefix wins, at a tie the one in use already. Returns the address
+ * and leaves its id and port in `remoteIdFound`, `remotePortFound`; 0 when there is none.
+ */
+function chooseRemote(connection: Connection, path: u32): usize {
+  const initial = peerAddress(connection);
+  const own = pathAddress(path, initial);
+  if (own == 0) return 0;
+  let best: usize = 0;
+  let bestBits: u32 = 0;
+  if (!hasFlag(connection, ConnectionFlag.PEER_NO_JOIN) && pathReaches(path, initial)) {
+    best = initial;
+    bestBits = commonBits(own, initial);
+    remoteIdFound = 0;
+    remotePortFound = peerPort(connection);
+  }
+  for (let i: u32 = 0; i < <u32>connection.remoteCount; i++) {
+    const entry = remoteAddressEntry(connection, i);
+    const address = entry + 8;
+    if (addressIsMapped(address) != addressIsMapped(initial) || !pathReaches(path, address)) continue;
+    const bits = commonBits(own, address);
+    if (best != 0 && bits <= bestBits) continue;
+    best = address;
+    bestBits = bits;
+    remoteIdFound = load<u8>(entry);
+    const port = <u32>load<u16>(entry, 2);
+    remotePortFound = port != 0 ? port : peerPort(connection);
+  }
+  return best;
+}
+
+let remoteIdFound: u32 = 0;
+let remotePortFound: u32 = 0;
+
+/** The live subflow of `connection` on `path`, whatever its state, or 0; the youngest if there are several. */
+export function subflowOnPath(connection: Connection, path: u32): u32 {
+  let found: u32 = 0;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    const dying = <i32>subflow.state >= SubflowState.FIN_WAIT || subflowHas(subflow, SubflowBit.DEAD);
+    if (subflow.path == path && !dying) found = index;
+  }
+  return found;
+}
+
+/** Why `connection` cannot be joined on `path` now, or Reason.NONE. */
+export function joinObstacle(connection: Connection, path: u32): Reason {
+  if (path == 0 || path > PATH_MAX || pathAt(path).known == 0) return Reason.NO_PATH;
+  if (!hasFlag(connection, ConnectionFlag.OPENER)) return Reason.PEER_OPENS;
+  if (!pathUsable(path, peerAddress(connection))) return Reason.PATH_NOT_USABLE;
+  if (chooseRemote(connection, path) == 0) return Reason.NO_REMOTE_ADDRESS;
+  return Reason.NONE;
+}
+
+/** Opens a subflow on `path` (joinObstacle() said NONE). Returns its index, or 0 when a limit or the entropy is at its end. */
+export function joinStart(connection: Connection, path: u32, backup: bool, commandId: u32): u32 {
+  const remote = chooseRemote(connection, path);
+  const local = pathAddress(path, peerAddress(connection));
+  if (remote == 0 || local == 0 || !entropyHas(16)) return 0;
+  const remotePt = remotePortFound;
+  const port = drawPort(local, remote, remotePt);
+  if (port == 0) return 0;
+  const index = subflowCreate(connection, local, remote, port, remotePt, path);
+  if (index == 0) return 0;
+  const subflow = subflowAt(index);
+  subflow.state = <u8>SubflowState.SYN_SENT;
+  subflow.flags = SubflowBit.OPENER | (backup ? SubflowBit.BACKUP : 0);
+  subflow.iss = drawU32();
+  subflow.ssnNxt = subflow.iss + 1;
+  subflow.ssnUna = subflow.iss;
+  subflow.nonceLocal = drawU32() | 1; // never 0
+  subflow.localId = <u8>pathAddressId(path, local);
+  subflow.remoteId = <u8>remoteIdFound;
+  subflow.joinCommand = commandId;
+  subflow.rttUs = nowUs();
+  subflow.rttSsn = subflow.ssnNxt;
+  subflowSetOperation(subflow, SetOperationKind.ADD_CONVERTED);
+  count(Counter.JOINS_SENT);
+  sendJoinSyn(connection, subflow);
+  return index;
+}
+
+/** Options that every forged SYN and SYN/ACK shares: MSS of the path, and what the host itself announced. */
+function writeSynOptions(connection: Connection, subflow: Subflow, p: usize): usize {
+  const mtu = pathAt(subflow.path).mtu;
+  const headers: u32 = addressIsMapped(localAddress(subflow)) ? 40 : 60;
+  p = writeMss(p, (mtu < 576 ? 1280 : mtu) - headers);
+  if (hasFlag(connection, ConnectionFlag.SACK)) p = writeSackPermitted(p);
+  if (hasFlag(connection, ConnectionFlag.SCALED)) p = writeWindowScale(p, connection.hostScale);
+  return p;
+}
+
+/** Sends the MP_JOIN SYN, again if need be, and arms its timer. */
+export function sendJoinSyn(connection: Connection, subflow: Subflow): void {
+  let p = writeSynOptions(connection, subflow, FORGE_OPTIONS);
+  const backup = subflowHas(subflow, SubflowBit.BACKUP);
+  p = writeJoinSyn(p, backup, subflow.localId, connection.remoteToken, subflow.nonceLocal);
+  forgeOnSubflow(subflow, subflow.iss, 0, TCP_SYN, windowUnscaled(connection), p);
+  armRetry(subflow);
+}
+
+/** Sends the MP_JOIN SYN/ACK: the truncated HMAC proves that we know both keys. */
+export function sendJoinSynAck(connection: Connection, subflow: Subflow): void {
+  let p = writeSynOptions(connection, subflow, FORGE_OPTIONS);
+  const hmac = joinHmac(connection.localKey, connection.remoteKey, subflow.nonceLocal, subflow.nonceRemote);
+  const backup = subflowHas(subflow, SubflowBit.BACKUP);
+  p = writeJoinSynAck(p, backup, subflow.localId, hmac, subflow.nonceLocal);
+  forgeOnSubflow(subflow, subflow.iss, subflow.irs + 1, TCP_SYN | TCP_ACK, windowUnscaled(connection), p);
+  armRetry(subflow);
+}
+
+/** Sends the MP_JOIN ACK with the full HMAC; repeated until the fourth ACK comes (RFC 8684 §3.2). */
+export function sendJoinAck(connection: Connection, subflow: Subflow): void {
+  const hmac = joinHmac(connection.localKey, connection.remoteKey, subflow.nonceLocal, subflow.nonceRemote);
+  const p = writeJoinAck(FORGE_OPTIONS, hmac);
+  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), p);
+  armRetry(subflow);
+}
+
+/** True if the first `octets` of the HMAC at `hmac` are what the other end of this join must have sent. */
+export function joinHmacValid(connection: Connection, subflow: Subflow, hmac: usize, octets: u32): bool {
+  const own = joinHmac(connection.remoteKey, connection.localKey, subflow.nonceRemote, subflow.nonceLocal);
+  return equalConstantTime(own, hmac, octets);
+}
+
+function armRetry(subflow: Subflow): void {
+  subflow.retryUs = nowUs() + (rtoUs(subflow) << subflow.tries);
+  armSubflow(subflow);
+}
+
+/** The handshake timer of `subflow` fired: sends again, or gives up. False when the subflow is gone. */
+export function joinRetry(connection: Connection, subflow: Subflow): bool {
+  subflow.rttUs = 0; // Karn: an answer would be ambiguous
+  if (++subflow.tries > <u8>JOIN_TRIES_MAX) {
+    joinFailed(connection, subflow, Reason.TIMEOUT);
+    return false;
+  }
+  if (subflow.state == SubflowState.SYN_SENT) sendJoinSyn(connection, subflow);
+  else if (subflow.state == SubflowState.SYN_RECEIVED) sendJoinSynAck(connection, subflow);
+  else sendJoinAck(connection, subflow);
+  return true;
+}
+
+/** Ends a subflow that never came to be. */
+export function joinFailed(connection: Connection, subflow: Subflow, reason: Reason): void {
+  const event = emitConnectionEvent(EventKind.JOIN_FAILED, reason, connection);
+  store<u32>(event, subflow.path, EventRecord.PATH);
+  store<u32>(event, subflow.joinCommand, EventRecord.COMMAND_ID);
+  if (connection.joinTries < 8) connection.joinTries++;
+  subflowDestroy(subflow, reason);
+}
+
+/** Remembers an address that the peer advertised; the oldest makes room. True if it is new. */
+export function rememberRemote(connection: Connection, id: u32, family: u32, address: usize, port: u32): bool {
+  let slot: u32 = REMOTE_ADDRESSES_MAX;
+  for (let i: u32 = 0; i < <u32>connection.remoteCount; i++) {
+    const entry = remoteAddressEntry(connection, i);
+    if (<u32>load<u8>(entry) != id) continue;
+    if (addressEqual(entry + 8, address) && <u32>load<u16>(entry, 2) == port) return false;
+    slot = i;
+  }
+  if (slot == REMOTE_ADDRESSES_MAX) {
+    if (connection.remoteCount == <u8>REMOTE_ADDRESSES_MAX) {
+      memory.copy(remoteAddressEntry(connection, 0), remoteAddressEntry(connection, 1), (REMOTE_ADDRESSES_MAX - 1) * 24);
+      connection.remoteCount--;
+    }
+    slot = connection.remoteCount++;
+  }
+  const entry = remoteAddressEntry(connection, slot);
+  store<u8>(entry, <u8>id);
+  store<u8>(entry, <u8>family, 1);
+  store<u16>(entry, <u16>port, 2);
+  store<u32>(entry, 0, 4);
+  memory.copy(entry + 8, address, 16);
+  return true;
+}
+
+/** Forgets the advertised address `id`. */
+export function forgetRemote(connection: Connection, id: u32): void {
+  for (let i: u32 = 0; i < <u32>connection.remoteCount; i++) {
+    const entry = remoteAddressEntry(connection, i);
+    if (<u32>load<u8>(entry) != id) continue;
+    const behind = <u32>connection.remoteCount - i - 1;
+    memory.copy(entry, entry + 24, behind * 24);
+    connection.remoteCount--;
+    return;
+  }
+}
+
+/** True if the policy wants `path` joined in advance. */
+export function joinWanted(path: u32): bool {
+  return pathAt(path).known != 0 && (pathAt(path).flags & PathFlag.NO_JOIN) == 0;
+}

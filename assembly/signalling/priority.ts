@@ -1,0 +1,55 @@
+// MP_PRIO (RFC 8684 §3.3.8): tells the peer on which subflows it should send. In v1 the option speaks of
+// the subflow that carries it, is not acknowledged and may be lost: it is repeated a few times.
+
+import { Counter } from "../abi";
+import { nowUs } from "../clock";
+import { CONTROL_REPEAT_MIN_US } from "../config";
+import { Connection } from "../connection/connection";
+import {
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet, subflowUsable,
+} from "../connection/subflow";
+import { armConnection } from "../connection/timers";
+import { count } from "../counters";
+import { FORGE_OPTIONS } from "../scratch";
+import { writePrio } from "../wire/mptcp-options";
+import { forgeAckWith } from "./forge";
+
+/** Sends MP_PRIO with the present backup bit of `subflow` on it. */
+function sendPrio(connection: Connection, subflow: Subflow): void {
+  const end = writePrio(FORGE_OPTIONS, subflowHas(subflow, SubflowBit.BACKUP));
+  count(Counter.MP_PRIO_SENT);
+  forgeAckWith(connection, subflow, end);
+}
+
+/** Makes `preferred` (index) the one subflow that the peer should use, all others backup, and says so where it changes. */
+export function preferSubflow(connection: Connection, preferred: u32): void {
+  let changed = false;
+  // The preferred one first: for a moment both are regular, never none.
+  for (let pass = 0; pass < 2; pass++) {
+    for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+      const subflow = subflowAt(index);
+      if ((index == preferred) != (pass == 0) || !subflowUsable(subflow)) continue;
+      if (subflowHas(subflow, SubflowBit.BACKUP) == (pass == 1)) continue;
+      if (pass == 1) subflowSet(subflow, SubflowBit.BACKUP);
+      else subflowClear(subflow, SubflowBit.BACKUP);
+      subflowSet(subflow, SubflowBit.PRIO_PENDING);
+      sendPrio(connection, subflow);
+      changed = true;
+    }
+  }
+  if (!changed) return;
+  connection.controlTries = 0;
+  const srtt = <u64>subflowAt(preferred).srttUs;
+  connection.controlUs = nowUs() + (srtt > CONTROL_REPEAT_MIN_US ? srtt : CONTROL_REPEAT_MIN_US);
+  armConnection(connection);
+}
+
+/** Repeats MP_PRIO on the subflows that changed lately; `last` ends the repetition. */
+export function repeatPrio(connection: Connection, last: bool): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (!subflowHas(subflow, SubflowBit.PRIO_PENDING) || !subflowUsable(subflow)) continue;
+    sendPrio(connection, subflow);
+    if (last) subflowClear(subflow, SubflowBit.PRIO_PENDING);
+  }
+}
