@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type CommonOptions, client, command, connectionId, group, print } from "./options.ts";
+import { WrongUse } from "./outcome.ts";
 
 interface StartOptions extends CommonOptions {
   connection?: string;
@@ -51,15 +52,23 @@ function plotCommand(): Command {
     .option("--to <seconds>", "end here")
     .option("--title <text>", "title of the picture")
     .action(async (file: string, options: PlotOptions) => {
-      const { plotTrace } = await import("../plot/plot.ts");
-      const summary = plotTrace(file, {
+      if (options.svg === undefined && options.csv === undefined)
+        throw new WrongUse("give --svg FILE, --csv FILE, or both");
+      const { plotTrace, summaryText } = await import("../plot/plot.ts");
+      const summary = await plotTrace(file, {
         svg: options.svg,
         csv: options.csv,
         connection: options.connection === undefined ? undefined : connectionId(options.connection),
-        fromS: options.from,
-        toS: options.to,
+        fromS: options.from === undefined ? null : seconds(options.from),
+        toS: options.to === undefined ? null : seconds(options.to),
         title: options.title,
       });
-      print(options, summary, () => summary.text);
+      print(options, summary, summaryText);
     });
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new WrongUse(`"${text}" is no number of seconds`);
+  return value;
 }
