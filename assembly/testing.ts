@@ -2,6 +2,9 @@
 // property tests call one by one. A struct parameter is its address: tests own the memory.
 // Add exports at the end of a section; constants go through a function, since asc inlines them.
 
+// --- the ABI ---
+export { command, init, process, salvage, snapshot, tick } from "./index";
+
 // --- memory/ ---
 export {
   copy,

@@ -59,7 +59,7 @@
 import { ConnectionState } from "../abi";
 import { REMOTE_ADDRESSES_MAX } from "../config";
 import { SendTable } from "../mapping/send-table";
-import { slabAlloc, slabAt, slabFree, slabGeneration } from "../memory/slab";
+import { slabAlloc, slabAt, slabFree, slabGeneration, slabIndexOf } from "../memory/slab";
 import { check } from "../memory/check";
 import { Dan, Dsn, expand, Tan, Tsn } from "../seq/space";
 import { connectionSlab, connectionCapacity } from "./store";
@@ -176,7 +176,7 @@ if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) E
 
 /** Slab index of `connection`. */
 @inline export function connectionIndex(connection: Connection): u32 {
-  return <u32>((changetype<usize>(connection) - slabAt(connectionSlab(), 0)) / CONNECTION_STRIDE);
+  return slabIndexOf(connectionSlab(), changetype<usize>(connection));
 }
 
 /** The connection's SEND table. */

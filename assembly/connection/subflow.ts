@@ -37,7 +37,7 @@ import { MapLog } from "../mapping/map-log";
 import { RecvTable } from "../mapping/recv-table";
 import { ReceivedRanges } from "../mapping/received-ranges";
 import { check } from "../memory/check";
-import { slabAt } from "../memory/slab";
+import { slabAt, slabIndexOf } from "../memory/slab";
 import { San, Ssn } from "../seq/space";
 import { subflowCapacity, subflowSlab } from "./store";
 
@@ -133,7 +133,7 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 /** Slab index of `subflow`. */
 @inline export function subflowIndex(subflow: Subflow): u32 {
-  return <u32>((changetype<usize>(subflow) - slabAt(subflowSlab(), 0)) / SUBFLOW_STRIDE);
+  return slabIndexOf(subflowSlab(), changetype<usize>(subflow));
 }
 
 @inline export function recvTableOf(subflow: Subflow): RecvTable {

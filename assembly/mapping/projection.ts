@@ -1,4 +1,5 @@
-import { Dan, Dsn, San, Ssn, dsnGeq, dsnGt, dsnLt, dsnMax, dsnMin, seqGeq, seqGt, seqLt, seqMax, seqMin } from "../seq/space";
+import { Dan, Dsn, San, Ssn } from "../seq/space";
+import { dsnGeq, dsnGt, dsnLt, dsnMax, dsnMin, seqGt, seqLt, seqMax, seqMin } from "../seq/space";
 import { ReceivedRanges, rangeEntryAt, rangesContiguous } from "./received-ranges";
 import { RecvTable, recvEntryAt, recvTableRunOf } from "./recv-table";
 import { SEND_RESERVED, SendTable, sendEntryAt } from "./send-table";

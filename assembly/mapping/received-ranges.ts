@@ -150,7 +150,7 @@ function removeAfter(ranges: ReceivedRanges, before: u32): void {
   runFree(index);
 }
 
-/** First SSN at or behind `from` that has not arrived: the right edge of the range that contains `from`, else `from`. */
+/** First SSN from `from` on that has not arrived: the right edge of the range that contains `from`, else `from`. */
 export function rangesContiguous(ranges: ReceivedRanges, from: Ssn): Ssn {
   for (let index = ranges.head; index != 0; ) {
     const entry = rangeEntryAt(index);

@@ -156,7 +156,7 @@ function runsNeeded(before: u32, current: u32, ssn: Ssn, dsn: Dsn, end: Ssn): u3
   return <u32>peak;
 }
 
-/** Writes a run behind `before` (0 = first), merged with neighbours that it continues; returns the run that holds it. */
+/** Writes a run behind `before` (0 = first), merged with neighbours that it continues; returns where it is now. */
 function fillGap(table: RecvTable, before: u32, ssn: Ssn, dsn: Dsn, length: u32): u32 {
   const after = before != 0 ? recvEntryAt(before).next : table.head;
   const right = after != 0 && recvEntryAt(after).ssn == ssn + length && agrees(recvEntryAt(after), ssn, dsn);

@@ -12,7 +12,7 @@ import { check } from "./check";
 
 /** Octets per run. */
 @inline export const RUN_SIZE: u32 = 32;
-/** No two numbers in one table lie further apart: TCP's largest window (RFC 7323 §2.3). It keeps serial comparison valid. */
+/** No two numbers in one table lie further apart: TCP's largest window (RFC 7323 §2.3); so serial comparison holds. */
 @inline export const SPAN_MAX: u32 = 1 << 30;
 
 let runBase: usize = 0;

@@ -95,10 +95,15 @@ export function slabLive(slab: Slab, index: u32): bool {
   return (load<u32>(slabAt(slab, index)) & 1) == 1;
 }
 
-/** Address of slot `index`. */
+/** Address of slot `index`; with 0 the place that indices are counted from, which holds no slot. */
 @inline export function slabAt(slab: Slab, index: u32): usize {
-  check(index - 1 < slab.highWater);
-  return slab.base + <usize>(index - 1) * slab.stride;
+  check(index <= slab.highWater);
+  return slab.base + <usize>index * slab.stride - slab.stride;
+}
+
+/** Index of the slot at address `slot`. */
+@inline export function slabIndexOf(slab: Slab, slot: usize): u32 {
+  return <u32>((slot - slab.base) / slab.stride) + 1;
 }
 
 /** Generation of slot `index`: what a handle must carry beside the index. */
