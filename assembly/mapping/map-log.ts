@@ -90,7 +90,7 @@ export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32): bool {
   return true;
 }
 
-/** The logged map that contains `ssn`: stores its first SSN at `out`, its length at `out + 4`. False if there is none. */
+/** Finds the logged map that contains `ssn`: stores its first SSN at `out` and its length at `out + 4`. */
 export function mapLogFind(log: MapLog, ssn: Ssn, out: usize): bool {
   for (let index = log.head; index != 0; index = chunkAt(index).next) {
     const used: u32 = chunkAt(index).used;

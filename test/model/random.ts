@@ -55,5 +55,5 @@ export function same(found: unknown, expected: unknown, what: string): void {
 }
 
 /** Origins that put a test's numbers in the middle of the spaces and across their ends. */
-export const SSN_ORIGINS = [1000, 2 ** 31 - 100, 2 ** 32 - 100] as const;
-export const DSN_ORIGINS = [1n << 40n, (1n << 32n) - 100n, (1n << 63n) - 100n, (1n << 64n) - 100n] as const;
+export const SSN_ORIGINS = [1000, 2 ** 31 - 25, 2 ** 32 - 25] as const;
+export const DSN_ORIGINS = [1n << 40n, (1n << 32n) - 25n, (1n << 63n) - 25n, (1n << 64n) - 25n] as const;
