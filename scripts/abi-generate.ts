@@ -165,9 +165,7 @@ function memoryMap(abi: Abi): string[] {
     const rest = region.value + size;
     if (rest < next) lines.push(`| ${hex(rest)} | ${next - rest} | (unused) | |`);
   });
-  lines.push(
-    `| ${hex(end)} | by capacity | slabs | tables, hash tables, connections, subflows and runs, placed once by init() |`,
-  );
+  lines.push(`| ${hex(end)} | by capacity | slabs | tables, connections, subflows and runs, placed once by init() |`);
   return lines;
 }
 
@@ -195,9 +193,9 @@ function markdown(abi: Abi): string {
     "",
     `<!-- ${NOTICE} -->`,
     "",
-    "One linear memory, imported by the engine and sized by the embedder before anything runs: initial = maximum, so it",
-    "never grows and no address ever moves. All integers are little-endian; IP addresses are 16 octets in network order",
-    "(IPv4 as `::ffff:a.b.c.d`); ports are in host order. What is not named in a table is zero.",
+    "One linear memory, imported by the engine and sized by the embedder before anything runs: initial = maximum,",
+    "so it never grows and no address ever moves. All integers are little-endian; IP addresses are 16 octets in",
+    "network order (IPv4 as `::ffff:a.b.c.d`); ports are in host order. What is not named in a table is zero.",
     "",
     "## Map",
     "",

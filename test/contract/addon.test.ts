@@ -20,7 +20,7 @@ beforeAll(() => {
   replay = make();
 }, 900_000);
 
-/** Writes texts into memory, calls an import-calling export with (address, length) of each, returns the digest in hex. */
+/** Writes texts into memory and calls the export with (address, length) of each. Returns the digest in hex. */
 function digest(name: string, ...texts: string[]): string {
   const out = SCRATCH + 1024;
   const numbers: number[] = [];

@@ -41,7 +41,8 @@ impl EngineOptions {
         let rounded = octets.next_multiple_of(PAGE as u64);
         if rounded > 1 << 32 {
             return Err(Error::Options(format!(
-                "the capacity asked for needs {} MiB of engine memory, 4096 is the limit; lower connections, subflows or runs",
+                "the capacity asked for needs {} MiB of engine memory, 4096 is the limit; \
+                 lower connections, subflows or runs",
                 rounded >> 20
             )));
         }

@@ -66,7 +66,8 @@ impl fmt::Display for Error {
             ),
             Error::NoNfqueue(source) => write!(
                 f,
-                "this kernel has no NFQUEUE ({source}); load nfnetlink_queue, or use a kernel with CONFIG_NETFILTER_NETLINK_QUEUE"
+                "this kernel has no NFQUEUE ({source}); load nfnetlink_queue, or use a kernel with \
+                 CONFIG_NETFILTER_NETLINK_QUEUE"
             ),
             Error::Module { what, cause } => {
                 write!(f, "{what}: {cause}; rebuild the module with this version's sources")
@@ -77,7 +78,8 @@ impl fmt::Display for Error {
             Error::Poisoned => f.write_str("this instance has trapped before and refuses calls; use a new one"),
             Error::Status { call, status } => write!(
                 f,
-                "engine call {call}() refused with status {status} ({}); check capacity and engine options, or rebuild engine and addon together",
+                "engine call {call}() refused with status {status} ({}); check capacity and engine options, or rebuild \
+                 engine and addon together",
                 status_name(*status)
             ),
             Error::Io { what, source } => write!(f, "{what}: {source}"),
