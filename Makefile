@@ -64,10 +64,10 @@ native: ## tests of the Rust part only
 	$(CARGO) test $(NATIVE)
 
 demo: setup build ## two networks, one live download, handovers
-	node scripts/demo.ts
+	node test/lab/demo.ts
 
 bench: setup build ## the benchmark tables
-	node bench/main.ts
+	for table in bench/*.ts; do echo "== $$table"; node $$table || exit 1; done
 
 soak: setup build ## what takes an hour: simulator, fuzzers, kill and upgrade loops
 	@if [ -f scripts/soak.sh ]; then scripts/soak.sh; else echo "soak: not built yet"; exit 1; fi

@@ -26,6 +26,8 @@
 /** A join that failed is tried again by the policy after this time, doubled up to JOIN_RETRY_MAX_US. */
 @inline export const JOIN_RETRY_US: u64 = 2_000_000;
 @inline export const JOIN_RETRY_MAX_US: u64 = 60_000_000;
+/** A connection is joined in advance only once it is this old: a short one would pay for a handshake that it never uses. */
+@inline export const STANDBY_DELAY_US: u64 = 100_000;
 /** How long a half-open connection may take: SYN retransmissions of Linux at 1, 3, 7, 15, 31, 63 s. */
 @inline export const HALF_OPEN_US: u64 = 75_000_000;
 /** How long a closed connection still answers FINs and stray packets; its host keeps its own TIME_WAIT. */

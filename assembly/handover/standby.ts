@@ -4,7 +4,7 @@
 
 import { CONFIG, ConfigFlag, EngineConfig, PATH_MAX, PathFlag, Reason } from "../abi";
 import { nowUs } from "../clock";
-import { JOIN_RETRY_MAX_US, JOIN_RETRY_US } from "../config";
+import { JOIN_RETRY_MAX_US, JOIN_RETRY_US, STANDBY_DELAY_US } from "../config";
 import { pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { pathAt } from "../connection/paths";
@@ -42,8 +42,12 @@ export function standbyLater(connection: Connection): void {
   armConnection(connection);
 }
 
-/** Something changed for the better (a path came up, an address was announced): look at once. */
+/**
+ * Something changed for the better (a path came up, an address was announced): look at once, but leave
+ * connections alone that may be over before a second path could serve them.
+ */
 export function standbyNow(connection: Connection): void {
-  connection.joinUs = nowUs();
+  const grownUp = connection.createdUs + STANDBY_DELAY_US;
+  connection.joinUs = connection.active != 0 && grownUp > nowUs() ? grownUp : nowUs();
   armConnection(connection);
 }

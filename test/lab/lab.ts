@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Emulator } from "./emulator.ts";
 import { Host } from "./host.ts";
 import { killAllPrograms, must, run } from "./program.ts";
@@ -17,6 +18,8 @@ import { addressOf, type Network, type Topology } from "./topology.ts";
 
 const PREFIX = "shunt-lab";
 const NETNS_DIRECTORY = "/run/netns";
+/** How long carriers and link-local addresses may take, ms. */
+const LINK_UP_MS = 5000;
 
 export interface LabOptions {
   /** Seed of the emulator's chance. */
@@ -112,6 +115,7 @@ export class Lab {
     for (const [name, role] of Object.entries(this.topology.nativeMptcp ?? {})) {
       await this.speakMptcp(this.host(name), role);
     }
+    for (const host of this.hosts.values()) await waitForLinks(host);
     if (emulated.length === 0) return;
     const links = new Map(emulated.map(({ name }) => [name, [`${name}-a`, `${name}-b`] as const]));
     const control = join(this.directory, "emulator.sock");
@@ -123,6 +127,7 @@ export class Lab {
     // One lost SYN would otherwise switch the kernel's own MPTCP off for an hour.
     await this.sysctl(host.namespace, "net.mptcp.blackhole_timeout", "0");
     await this.sysctl(host.namespace, "net.ipv6.conf.default.accept_dad", "0");
+    await this.sysctl(host.namespace, "net.ipv6.conf.default.router_solicitations", "0");
     if (options.congestionControl) {
       await this.sysctl(host.namespace, "net.ipv4.tcp_congestion_control", options.congestionControl);
     }
@@ -137,28 +142,16 @@ export class Lab {
   private async join(network: Network, path: string): Promise<void> {
     const { name, mtu = 1500 } = network;
     const [a, b] = network.ends.map((end) => this.host(end).namespace) as [string, string];
-    const veth = (ns: string, own: string, peerNs: string, peer: string): Promise<string> =>
-      must([
-        "ip",
-        "-n",
-        ns,
-        "link",
-        "add",
-        own,
-        "mtu",
-        `${mtu}`,
-        "type",
-        "veth",
-        "peer",
-        peer,
-        "mtu",
-        `${mtu}`,
-        "netns",
-        peerNs,
-      ]);
+    // An index unlike the peer's: when both are equal, the kernel takes the pair for one device that is its own link and
+    // reports its carrier up to a second late.
+    const index = `${100 + this.topology.networks.indexOf(network)}`;
+    const veth = (ns: string, peerNs: string, peer: string): Promise<string> => {
+      const own = ["link", "add", name, "index", index, "mtu", `${mtu}`, "type", "veth"];
+      return must(["ip", "-n", ns, ...own, "peer", peer, "mtu", `${mtu}`, "netns", peerNs]);
+    };
     if (network.path) {
-      await veth(a, name, path, `${name}-a`);
-      await veth(b, name, path, `${name}-b`);
+      await veth(a, path, `${name}-a`);
+      await veth(b, path, `${name}-b`);
       for (const [index, side] of ["a", "b"].entries()) {
         await must(["ip", "-n", path, "link", "set", `${name}-${side}`, "up"]);
         await this.receiveOnOneCpu(path, `${name}-${side}`, index);
@@ -166,7 +159,7 @@ export class Lab {
       // Without this, frames reach the emulator as super-packets without checksums.
       for (const ns of [a, b]) await must(["ip", "netns", "exec", ns, "ethtool", "-K", name, "tx", "off"]);
     } else {
-      await veth(a, name, b, name);
+      await veth(a, b, name);
     }
     for (const [index, end] of network.ends.entries()) await this.configure(network, end, index);
   }
@@ -197,6 +190,25 @@ export class Lab {
       for (const family of [4, 6] as const)
         await mptcp("endpoint", "add", host.address(network.name, family), "signal");
     }
+  }
+}
+
+/** Waits until all interfaces of a host run and have their link-local addresses, so that nothing changes by itself. */
+async function waitForLinks(host: Host): Promise<void> {
+  const deadline = Date.now() + LINK_UP_MS;
+  for (;;) {
+    const links = JSON.parse(await host.exec(["ip", "-json", "address"])) as {
+      ifname: string;
+      operstate: string;
+      addr_info: { scope: string; family: string; tentative?: boolean }[];
+    }[];
+    const isReady = ({ operstate, addr_info: addresses }: (typeof links)[number]): boolean =>
+      operstate === "UP" && addresses.some(({ scope, tentative }) => scope === "link" && !tentative);
+    const waiting = links.filter(({ ifname }) => ifname !== "lo").filter((link) => !isReady(link));
+    if (waiting.length === 0) return;
+    if (Date.now() > deadline)
+      throw new Error(`${host.name}: not up: ${waiting.map(({ ifname }) => ifname).join(", ")}`);
+    await sleep(20);
   }
 }
 

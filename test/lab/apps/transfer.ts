@@ -152,11 +152,30 @@ function serve(port: number, host: string): void {
   server.listen(port, host, () => print({ event: "ready", port }));
 }
 
+/** Connects; null when that fails. */
+function dial(to: string, port: number): Promise<Socket | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: to, port, allowHalfOpen: true }, () => resolve(socket));
+    socket.once("error", () => resolve(null));
+  });
+}
+
 async function call(to: string, port: number, order: Order, timeoutMs: number): Promise<Outcome> {
-  const socket = connect({ host: to, port, allowHalfOpen: true });
+  const socket = await dial(to, port);
+  if (socket === null) {
+    const nothing = {
+      exact: false,
+      sent: 0,
+      received: 0,
+      expected: order.down,
+      firstError: -1,
+      sha256: "",
+      seconds: 0,
+    };
+    return { event: "end", role: "client", ...nothing, localAddress: "", error: "no connection" };
+  }
   const timer = setTimeout(() => socket.destroy(new Error("timeout")), timeoutMs);
-  await new Promise<void>((resolve) => socket.once("connect", resolve).once("close", resolve));
-  if (!socket.destroyed) socket.write(`${JSON.stringify(order)}\n`);
+  socket.write(`${JSON.stringify(order)}\n`);
   const outcome = await converse(socket, "client", order, Buffer.alloc(0));
   clearTimeout(timer);
   return outcome;
