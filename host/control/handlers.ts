@@ -161,7 +161,7 @@ async function handover(context: ControlContext, body: HandoverBody): Promise<ob
       : { kind: "handover", ...scope, path: pathId(paths, body.to), mode: modeOf(body), timeoutMs };
   const answer = await ask(engine, command, timeoutMs);
   if (body.connection !== undefined) refuseUnknown(answer, body.connection);
-  return { to: body.to ?? null, ...answerJson(answer) };
+  return { to: body.to ?? null, ...answerJson(answer, body.connection) };
 }
 
 function scopeOf(
@@ -181,15 +181,19 @@ function refuseUnknown(answer: CommandAnswer, connection: string): void {
 }
 
 /** The answer in the form of the outside: who moved, who did not and why. */
-function answerJson(answer: CommandAnswer): object {
-  const failed = answer.connections.filter((connection) => connection.reason !== "none");
+function answerJson(answer: CommandAnswer, connection?: string): object {
+  const failed = answer.connections.filter((entry) => entry.reason !== "none");
+  // A command for one connection that was refused at once is told by the command's own answer.
+  if (connection !== undefined && failed.length === 0 && answer.failed > 0) {
+    failed.push({ connection, reason: answer.reason, text: reasonText(answer.reason), durationUs: null });
+  }
   return {
     ok: failed.length === 0 && answer.failed === 0 && answer.reason === "none",
     concerned: answer.concerned,
     done: answer.connections
-      .filter((connection) => connection.reason === "none")
-      .map(({ connection, durationUs }) => ({ connection, durationUs })),
-    failed: failed.map(({ connection, reason, text }) => ({ connection, reason, text })),
+      .filter((entry) => entry.reason === "none")
+      .map((entry) => ({ connection: entry.connection, durationUs: entry.durationUs })),
+    failed: failed.map((entry) => ({ connection: entry.connection, reason: entry.reason, text: entry.text })),
     reason: answer.reason,
     text: reasonText(answer.reason),
   };
@@ -205,7 +209,7 @@ async function subflowCommand(
   const id = pathId(context.paths, path);
   const answer = await ask(context.engine, { kind, token: connection, path: id }, timeoutMs);
   refuseUnknown(answer, connection);
-  return { connection, path, ...answerJson(answer) };
+  return { connection, path, ...answerJson(answer, connection) };
 }
 
 function eventStream(feed: EventFeed, query: ApiRequest["query"]) {

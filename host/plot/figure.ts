@@ -2,7 +2,14 @@
 // who has never heard of this program: position in the stream against time, one colour per network.
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { type ConnectionTrace, type HandoverMark, longestPause, type TracePoint, thin } from "./series.ts";
+import {
+  type ConnectionTrace,
+  type HandoverMark,
+  longestPause,
+  longestPauseElsewhere,
+  type TracePoint,
+  thin,
+} from "./series.ts";
 
 export interface FigureOptions {
   title: string;
@@ -131,8 +138,8 @@ function overview(document: Document, trace: ConnectionTrace, options: FigureOpt
         x: "timeS",
         y: highest,
         text: (mark: HandoverMark, index: number) => `${index + 1}: ${mark.from} → ${mark.to}`,
-        textAnchor: "end",
-        dx: -6,
+        textAnchor: "start",
+        dx: 6,
         dy: -4,
         fill: INK,
         fontSize: 13,
@@ -151,7 +158,8 @@ function zoom(document: Document, trace: ConnectionTrace, mark: HandoverMark, nu
   const points = trace.points
     .filter((point) => point.timeS >= from && point.timeS <= to)
     .map((point) => ({ ...point, timeS: (point.timeS - mark.timeS) * 1000 }));
-  const pauseMs = longestPause(trace.points, mark.timeS, to) * 1000;
+  const pause = `longest pause from here on: ${pauseMs(longestPause(trace.points, mark.timeS, to))}`;
+  const usual = `elsewhere in this transfer: up to ${pauseMs(longestPauseElsewhere(trace, ZOOM_S))}`;
   const rules = mark.doneS === null ? [] : [(mark.doneS - mark.timeS) * 1000].filter((ms) => ms <= ZOOM_S * 1000);
   const plot = Plot.plot({
     document,
@@ -177,12 +185,15 @@ function zoom(document: Document, trace: ConnectionTrace, mark: HandoverMark, nu
     ],
   });
   const title = `Handover ${number}: ${mark.from} → ${mark.to}, at ${mark.timeS.toFixed(1)} s`;
-  const pause = `longest pause in the data after the dashed line: ${pauseMs.toFixed(0)} ms`;
   return [
     text(box.x + MARGIN, box.y + 22, title, 15, INK, "bold"),
-    text(box.x + MARGIN, box.y + 42, pause, 13, QUIET),
+    text(box.x + MARGIN, box.y + 42, `${pause} (${usual})`, 13, QUIET),
     place(plot, { ...box, y: box.y + ZOOM_TITLE_HEIGHT }),
   ].join("\n");
+}
+
+function pauseMs(seconds: number): string {
+  return `${(seconds * 1000).toFixed(0)} ms`;
 }
 
 /** Data as filled dots over acknowledgements as rings, both in the colour of their path. */

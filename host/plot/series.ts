@@ -158,6 +158,21 @@ export function longestPause(points: readonly TracePoint[], fromS: number, toS: 
   return longest;
 }
 
+/**
+ * The same for the rest of the transfer: what is usual for this application without a handover (a program that reads in
+ * bursts pauses between them). Pauses that begin or end within `aroundS` seconds behind a handover do not count.
+ */
+export function longestPauseElsewhere(trace: ConnectionTrace, aroundS: number): number {
+  const edges = [Number.NEGATIVE_INFINITY, ...trace.handovers.map((mark) => mark.timeS), Number.POSITIVE_INFINITY];
+  let longest = 0;
+  for (const [index, edge] of edges.slice(0, -1).entries()) {
+    const next = edges[index + 1] as number;
+    const calm = trace.points.filter((point) => point.timeS > edge + aroundS && point.timeS < next);
+    longest = Math.max(longest, longestPause(calm, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY));
+  }
+  return longest;
+}
+
 /** Points of a panel at most: more are not seen, and make a picture slow to open. */
 export const PANEL_POINTS_MAX = 3000;
 

@@ -114,9 +114,9 @@ describe("handover", () => {
   test("of all connections waits for each answer and for the end", async () => {
     engine.answer = [
       { kind: "handover_started", token: ID, path: 2, value: 1 },
-      { kind: "handover_done", token: ID, path: 2, value: 1500 },
       { kind: "handover_failed", token: "00000002", reason: "path_not_usable" },
-      { kind: "command_done", value: 2, value64: 1 },
+      { kind: "command_done", value: 2, value64: 1, reason: "path_not_usable" },
+      { kind: "handover_done", token: ID, path: 2, value: 1500 },
     ];
     const answer = await client.call("POST", "/v1/handover", { to: "ethernet" });
     expect(engine.commands).toEqual([
@@ -128,6 +128,37 @@ describe("handover", () => {
       done: [{ connection: ID, durationUs: 1500 }],
       failed: [{ connection: "00000002", reason: "path_not_usable", text: reasonText("path_not_usable") }],
     });
+  });
+
+  test("ends for a connection that ends first, or that another handover takes", async () => {
+    const [first, second, third] = ["00000001", "00000002", "00000003"];
+    engine.answer = [
+      { kind: "handover_started", token: first },
+      { kind: "handover_started", token: second },
+      { kind: "handover_failed", token: second, reason: "replaced" },
+      { kind: "handover_started", token: third },
+      { kind: "handover_done", token: third, value: 0 },
+      { kind: "command_done", value: 3 },
+      { kind: "connection_closed", token: first, reason: "peer_reset" },
+    ];
+    const answer = await client.call("POST", "/v1/handover", { to: "ethernet" });
+    expect(answer).toMatchObject({
+      concerned: 3,
+      done: [{ connection: third }],
+      failed: [
+        { connection: second, reason: "replaced" },
+        { connection: first, reason: "closed" },
+      ],
+    });
+  });
+
+  test("that not every connection answers ends in time, and those count as failed", async () => {
+    engine.answer = [
+      { kind: "handover_started", token: ID },
+      { kind: "command_done", value: 1 },
+    ];
+    const command = { kind: "handover", scope: "all", path: 1, mode: "make_before_break", timeoutMs: 10 } as const;
+    expect(await ask(engine, command, 10, 10)).toMatchObject({ reason: "timeout", concerned: 1, failed: 1 });
   });
 
   test("of one connection, and back to the policy", async () => {
@@ -155,12 +186,15 @@ describe("handover", () => {
 });
 
 test("subflows are joined and closed by path name", async () => {
-  engine.answer = [
-    { kind: "join_failed", token: ID, reason: "peer_opens" },
-    { kind: "command_done", value: 1, value64: 1 },
-  ];
+  engine.answer = [{ kind: "command_done", reason: "peer_opens", value: 1, value64: 1 }];
   const added = await client.call("POST", "/v1/subflows", { connection: ID, path: "ethernet" });
   expect(added).toMatchObject({ ok: false, failed: [{ reason: "peer_opens" }] });
+  engine.answer = [
+    { kind: "command_done", value: 1 },
+    { kind: "new_subflow", token: ID, path: 2 },
+  ];
+  expect(await client.call("POST", "/v1/subflows", { connection: ID, path: "ethernet" })).toMatchObject({ ok: true });
+  engine.commands.pop();
   await client.call("DELETE", `/v1/subflows/${ID}/ethernet`);
   expect(engine.commands).toEqual([
     { kind: "subflow_add", token: ID, path: 2 },
