@@ -38,6 +38,7 @@ export {
   dsnLt,
   dsnMax,
   dsnMin,
+  dsnSpan,
   expand,
   seqGeq,
   seqGt,
@@ -45,6 +46,7 @@ export {
   seqLt,
   seqMax,
   seqMin,
+  seqSpan,
 } from "./seq/space";
 
 // --- mapping/ ---

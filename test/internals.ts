@@ -57,6 +57,8 @@ export interface Internals {
   dsnMax(a: bigint, b: bigint): bigint;
   dsnMin(a: bigint, b: bigint): bigint;
   expand(low: number, near: bigint): bigint;
+  seqSpan(first: number, end: number, left: number, length: number): bigint;
+  dsnSpan(first: bigint, end: bigint, left: bigint, length: number): bigint;
 
   sendTableMap(table: number, dsn: bigint, ssn: number, length: number, subflow: number, flags: number): number;
   sendTableReserve(table: number, dsn: bigint, ssn: number, length: number, subflow: number): number;

@@ -1,6 +1,6 @@
 import { check } from "../memory/check";
 import { RUN_SIZE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
-import { Ssn, seqGeq, seqGt, seqLeq, seqLt, seqMax, seqMin } from "../seq/space";
+import { Ssn, seqGeq, seqGt, seqLeq, seqLt, seqMax, seqMin, seqSpan } from "../seq/space";
 
 // Which SSNs of the peer have arrived on a subflow. A SAN must never cover an octet that did not
 // arrive on that very subflow, whatever the host has acknowledged, and mappings alone do not tell:
@@ -74,8 +74,7 @@ export function rangesAdd(ranges: ReceivedRanges, left: Ssn, right: Ssn): u32 {
   const tail = ranges.tail;
   if (tail != 0) {
     const last = rangeEntryAt(tail);
-    const first = rangeEntryAt(ranges.head).left;
-    if (seqMax(right, last.right) - seqMin(left, first) > SPAN_MAX) return Arrival.FULL;
+    if (seqSpan(rangeEntryAt(ranges.head).left, last.right, left, length) > SPAN_MAX) return Arrival.FULL;
     if (last.right == left) {
       last.right = right; // in order: the common case
       return Arrival.NEW;

@@ -1,6 +1,6 @@
 import { check } from "../memory/check";
 import { RUN_SIZE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
-import { Dsn, Ssn, seqGeq, seqGt, seqLeq, seqLt, seqMax, seqMin } from "../seq/space";
+import { Dsn, Ssn, seqGeq, seqGt, seqLeq, seqLt, seqMax, seqMin, seqSpan } from "../seq/space";
 
 // The RECV table of a subflow (paper §3.3): which DSN each SSN of the peer stands for, read from
 // its DSS options. That an SSN is mapped does not mean that it has arrived: received-ranges.ts.
@@ -82,11 +82,13 @@ if (offsetof<RecvTable>() != RECV_TABLE_SIZE) ERROR("RecvTable: size moved");
 export function recvTableAdd(table: RecvTable, ssn: Ssn, dsn: Dsn, length: u32): u32 {
   if (length == 0) return RecvAdd.OK;
   if (length > SPAN_MAX) return RecvAdd.FULL;
-  const end = ssn + length;
   const tail = table.tail;
+  if (tail != 0) {
+    const last = endOf(recvEntryAt(tail));
+    if (seqSpan(recvEntryAt(table.head).ssn, last, ssn, length) > SPAN_MAX) return RecvAdd.FULL;
+  }
   if (tail == 0 || seqGeq(ssn, endOf(recvEntryAt(tail)))) return append(table, ssn, dsn, length);
-  const first = recvEntryAt(table.head).ssn;
-  if (seqMax(end, endOf(recvEntryAt(tail))) - seqMin(ssn, first) > SPAN_MAX) return RecvAdd.FULL;
+  const end = ssn + length;
 
   // Behind `before` begins the first run that ends behind ssn.
   let before: u32 = 0;
@@ -122,7 +124,6 @@ export function recvTableAdd(table: RecvTable, ssn: Ssn, dsn: Dsn, length: u32):
 function append(table: RecvTable, ssn: Ssn, dsn: Dsn, length: u32): u32 {
   if (table.tail != 0) {
     const last = recvEntryAt(table.tail);
-    if (ssn + length - recvEntryAt(table.head).ssn > SPAN_MAX) return RecvAdd.FULL;
     if (endOf(last) == ssn && agrees(last, ssn, dsn)) {
       last.length += length;
       return RecvAdd.OK;

@@ -1,6 +1,6 @@
 import { check } from "../memory/check";
 import { RUN_SIZE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
-import { Dsn, Ssn, dsnGeq, dsnGt, dsnLeq, dsnLt, dsnMax, dsnMin } from "../seq/space";
+import { Dsn, Ssn, dsnGeq, dsnGt, dsnLeq, dsnLt, dsnSpan } from "../seq/space";
 
 // The SEND table of a connection (paper §3.3): which octets of the data sequence space left on
 // which subflow, and with which number there. Steady traffic is one run; a handover, a segment
@@ -147,12 +147,10 @@ function cutFront(entry: SendEntry, octets: u32): void {
  */
 export function sendTableMap(table: SendTable, dsn: Dsn, ssn: Ssn, length: u32, subflow: u32, flags: u16): bool {
   if (length == 0) return true;
-  const end = dsn + length;
   const tail = table.tail;
   if (tail != 0) {
     const last = sendEntryAt(tail);
-    const first = sendEntryAt(table.head);
-    if (dsnMax(end, endOf(last)) - dsnMin(dsn, first.dsn) > SPAN_MAX) return false;
+    if (dsnSpan(sendEntryAt(table.head).dsn, endOf(last), dsn, length) > SPAN_MAX) return false;
     if (joinsLeft(tail, dsn, ssn, subflow, flags)) {
       last.length += length;
       return true;

@@ -75,6 +75,22 @@ export type Dan = u64;
   return dsnLt(a, b) ? a : b;
 }
 
+/**
+ * Octets from the first to the last edge of [first, end) and [left, left + length), whatever lies
+ * between. Right also where the two are so far apart that comparing their edges would not be.
+ */
+export function seqSpan(first: u32, end: u32, left: u32, length: u32): u64 {
+  const offset = <i64><i32>(left - first);
+  return <u64>(max<i64>(<i64>(end - first), offset + <i64>length) - min<i64>(0, offset));
+}
+
+/** seqSpan() in 64 bits; all ones if the two are more than 2^62 apart. */
+export function dsnSpan(first: u64, end: u64, left: u64, length: u32): u64 {
+  const offset = <i64>(left - first);
+  if (offset > 1 << 62 || offset < -(1 << 62)) return u64.MAX_VALUE;
+  return <u64>(max<i64>(<i64>(end - first), offset + <i64>length) - min<i64>(0, offset));
+}
+
 /** The 64-bit number with the low half `low` that lies nearest to `near` (RFC 8684 §3.3.1), below or above it. */
 @inline export function expand(low: u32, near: u64): u64 {
   return near + <i64><i32>(low - <u32>near);

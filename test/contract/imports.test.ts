@@ -100,7 +100,7 @@ describe("scripts/, bench/ and the helpers of test/", () => {
   it("are named by another file", () => {
     // `make bench` runs whatever lies at the top of bench/.
     const candidates = repositoryFiles(/^(scripts|bench\/[^/]+|test)\/.*\.(ts|sh|c)$/).filter(
-      (file) => !file.endsWith(".test.ts"),
+      (file) => !/\.(test|d)\.ts$/.test(file),
     );
     const readers = repositoryFiles(/\.(ts|sh|md|json|toml|yml|c)$|(^|\/)(Makefile|run|shunt)$/);
     const texts = new Map(readers.map((file) => [file, readSource(file)]));
