@@ -6,13 +6,14 @@
 //!   foreign source address.
 //!
 //! Every socket has a mark, by which the queueing rules let its packets pass. A send that fails is
-//! counted and its socket made anew next time: an address may have gone and come back.
+//! counted and, as a rule, its socket made anew next time: an address may have gone and come back.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, ipproto, sendto, socket_with};
 
 use crate::abi::direction;
@@ -84,7 +85,10 @@ impl RawSockets {
         match sendto(socket, octets, SendFlags::DONTWAIT, &target) {
             Ok(_) => Ok(()),
             Err(error) => {
-                self.sockets.remove(&key);
+                // A full buffer or a packet too long says nothing about the socket.
+                if !matches!(error, Errno::AGAIN | Errno::NOBUFS | Errno::MSGSIZE) {
+                    self.sockets.remove(&key);
+                }
                 Err(error.into())
             }
         }

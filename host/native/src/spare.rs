@@ -1,7 +1,9 @@
 //! The spare engine of a shard, and what is left of dead ones. Both are made on a thread of their
 //! own: a shard that loses its engine goes on with the spare at once.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -120,8 +122,13 @@ fn dump(corpse: &mut Corpse, path: &Path) -> std::io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
+    // Keys and payload of all connections are in there: for the owner's eyes only.
+    let write = |path: &Path, octets: &[u8]| {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(octets)
+    };
     if let Some(coredump) = corpse.engine.instance.coredump(&corpse.trap) {
-        fs::write(path, coredump)?;
+        write(path, &coredump)?;
     }
     let memory = corpse.engine.instance.memory();
     let size = abi::DESCRIPTOR_SIZE as usize;
@@ -134,5 +141,5 @@ fn dump(corpse: &mut Corpse, path: &Path) -> std::io::Result<()> {
         batch.extend_from_slice(&packet.length.to_le_bytes());
         batch.extend_from_slice(&memory[start..start + packet.length as usize]);
     }
-    fs::write(path.with_extension("batch"), batch)
+    write(&path.with_extension("batch"), &batch)
 }

@@ -199,7 +199,7 @@ impl Instance {
         self.store.set_epoch_deadline(epochs);
         call(&mut self.store).map_err(|source| {
             self.poisoned = true;
-            Error::Trap(Box::new(describe(name, source)))
+            Error::Trap(Box::new(describe(name, epochs, source)))
         })
     }
 
@@ -211,9 +211,12 @@ impl Instance {
     }
 }
 
-fn describe(call: &str, source: wasmtime::Error) -> Trap {
+fn describe(call: &str, epochs: u64, source: wasmtime::Error) -> Trap {
     let message = match source.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::Interrupt) => "it took longer than 100 ms".to_string(),
+        Some(wasmtime::Trap::Interrupt) => {
+            // The first epoch may have been almost over when the call began.
+            format!("it took longer than {} ms", EPOCH.as_millis() as u64 * (epochs - 1))
+        }
         Some(trap) => trap.to_string(),
         None => source.root_cause().to_string(),
     };
