@@ -158,8 +158,8 @@ function zoom(document: Document, trace: ConnectionTrace, mark: HandoverMark, nu
   const points = trace.points
     .filter((point) => point.timeS >= from && point.timeS <= to)
     .map((point) => ({ ...point, timeS: (point.timeS - mark.timeS) * 1000 }));
-  const pause = `longest pause from here on: ${pauseMs(longestPause(trace.points, mark.timeS, to))}`;
-  const usual = `elsewhere in this transfer: up to ${pauseMs(longestPauseElsewhere(trace, ZOOM_S))}`;
+  const pause = `longest pause ${pauseMs(longestPause(trace.points, mark.timeS, to))}`;
+  const usual = `in the rest of the transfer ${pauseMs(longestPauseElsewhere(trace, ZOOM_S))}`;
   const rules = mark.doneS === null ? [] : [(mark.doneS - mark.timeS) * 1000].filter((ms) => ms <= ZOOM_S * 1000);
   const plot = Plot.plot({
     document,
@@ -215,7 +215,8 @@ function place(plot: ReturnType<typeof Plot.plot>, box: Box): string {
   plot.setAttribute("font-size", "12");
   plot.setAttribute("font-family", FONT);
   plot.removeAttribute("class");
-  return plot.outerHTML;
+  // Two decimals are a hundredth of a pixel; more only makes the file longer.
+  return plot.outerHTML.replaceAll(/(\d\.\d\d)\d+/g, "$1");
 }
 
 function text(x: number, y: number, words: string, size: number, colour: string, weight = "normal"): string {
