@@ -154,7 +154,9 @@ export function ackToTcp(connection: Connection, subflow: Subflow, segment: Segm
   const options = mptcpOptionsAt(MPTCP_OPTIONS);
   const control = (options.present & ~(<u32>1 << DSS)) != 0;
   const end = writeHostOptions(connection, subflow, segment);
-  const nothingOut = connection.dsnUna == connection.dsnNxt;
+  // A closed host knows no such connection any more: what says nothing new would make it answer with RST.
+  const open = !hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
+  const nothingOut = connection.dsnUna == connection.dsnNxt && open;
   const news = danMoved || windowMoved || (end != REWRITE_OPTIONS && !probeAnswer) || duplicateOnSubflow;
   if (!news && (control || probeAnswer || !nothingOut)) {
     dropSegment(segment, control ? DropReason.CONSUMED : DropReason.ACK_REDUNDANT);

@@ -7,13 +7,17 @@
 import {
   ConnectionState, Counter, DropReason, PacketFlag, Reason, SetOperationKind,
 } from "../abi";
-import { Connection, connectionAt, ConnectionFlag, hasFlag } from "../connection/connection";
+import {
+  Connection, connectionAt, ConnectionFlag, hasFlag, tanFromDan, tsnFromDsn,
+} from "../connection/connection";
 import { connectionDestroy } from "../connection/lifecycle";
 import { findConnection } from "../connection/lookup";
 import { armConnection } from "../connection/timers";
+import { windowForHost } from "../connection/window";
 import { count, countAdd } from "../counters";
 import { dsnGt } from "../seq/space";
 import { setOperation } from "../set-operations";
+import { forgeToHost } from "../signalling/forge";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { ackToSubflow, isHostProbe, takeHostAck } from "./ack-to-subflow";
 import { hostSyn, hostSynAck } from "./handshake";
@@ -75,6 +79,10 @@ function onConnection(connection: Connection, segment: Segment): void {
     dropSegment(segment, DropReason.SUBFLOW_CLOSED);
     return;
   }
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) {
+    afterClose(connection, segment);
+    return;
+  }
   if ((segment.flags & TCP_RST) != 0) {
     hostReset(connection, segment);
     return;
@@ -94,4 +102,14 @@ function onConnection(connection: Connection, segment: Segment): void {
     armConnection(connection);
   }
   maybeCloseSubflows(connection);
+}
+
+/** Both directions are closed and acknowledged: all that the host may still miss is the ACK of its FIN. */
+function afterClose(connection: Connection, segment: Segment): void {
+  if ((segment.flags & TCP_FIN) != 0) {
+    const tsn = tsnFromDsn(connection, connection.peerFinDsn + 1);
+    const tan = tanFromDan(connection, connection.localFinDsn + 1);
+    forgeToHost(connection, tsn, tan, TCP_ACK, windowForHost(connection));
+  }
+  dropSegment(segment, DropReason.CONSUMED);
 }
