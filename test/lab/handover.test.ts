@@ -12,9 +12,9 @@ const SHARE = 2 * MB;
 
 describe.each([4, 6] as const)("handover over IPv%i", (family) => {
   it.each([
-    ["upload", { up: 30 * MB }, { up: 8 * MB }, { up: 18 * MB }],
-    ["download", { down: 30 * MB }, { down: 8 * MB }, { down: 18 * MB }],
-    ["both directions", { up: 20 * MB, down: 20 * MB }, { down: 6 * MB }, { down: 12 * MB }],
+    ["upload", { up: 40 * MB }, { up: 8 * MB }, { up: 20 * MB }],
+    ["download", { down: 40 * MB }, { down: 8 * MB }, { down: 20 * MB }],
+    ["both directions", { up: 30 * MB, down: 30 * MB }, { up: 5 * MB, down: 5 * MB }, { up: 14 * MB, down: 14 * MB }],
   ])("wifi → ethernet → wifi at unlimited rate: %s", async (_, amount, first, second) => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
     const call = scenario.call({ ...amount, family });
@@ -32,7 +32,7 @@ describe.each([4, 6] as const)("handover over IPv%i", (family) => {
 
   it("the end that accepted the connection can move it too", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const call = scenario.call({ up: 15 * MB, down: 15 * MB, family });
+    const call = scenario.call({ up: 30 * MB, down: 30 * MB, family });
     await call.reached({ down: 5 * MB });
     await scenario.shunt("server").handover("ethernet", "--all");
     await expectExact(scenario, await call.outcomes());
@@ -55,8 +55,8 @@ describe.each([4, 6] as const)("handover over IPv%i", (family) => {
   it("1 % loss while moving", async () => {
     const topology = withPaths(twoNetworks, { wifi: { lossPercent: 1 }, ethernet: { lossPercent: 1 } });
     const scenario = await Scenario.start({ topology, shunt, seed: 11 });
-    const call = scenario.call({ up: 8 * MB, down: 8 * MB, family });
-    await call.reached({ down: 3 * MB });
+    const call = scenario.call({ up: 25 * MB, down: 25 * MB, family });
+    await call.reached({ up: 3 * MB, down: 3 * MB });
     await scenario.shunt("client").handover("ethernet", "--all");
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", { down: MB, up: MB });

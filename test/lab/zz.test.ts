@@ -1,6 +1,7 @@
 import { it } from "vitest";
 import { Scenario } from "./scenario.ts";
 import { twoNetworks } from "./topology.ts";
+
 it("x", async () => {
   const scenario = await Scenario.start({ topology: twoNetworks, shunt: { client: {}, server: {} } });
   await scenario.lab.emulator.capture("wifi", "/tmp/lt/wifi.pcap");
