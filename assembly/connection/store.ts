@@ -30,7 +30,10 @@ import { wheelBytes, wheelInit } from "../memory/wheel";
 @inline export const PARKING_MAX: u32 = 128;
 /** Sweeps under way (commands.ts), 16 × 192. */
 @inline export const SWEEP_TABLE: usize = PARKING_TABLE + PARKING_MAX * 24;
-@inline const SLABS: usize = SWEEP_TABLE + 16 * 192;
+/** What the host's ports speak (connection/listeners.ts), 4 octets each. */
+@inline export const LISTENER_TABLE: usize = SWEEP_TABLE + 16 * 192;
+@inline export const LISTENERS_MAX: u32 = 1024;
+@inline const SLABS: usize = LISTENER_TABLE + LISTENERS_MAX * 4;
 @inline const CONNECTION_BYTES: u32 = 512;
 @inline const SUBFLOW_BYTES: u32 = 384;
 @inline const RUN_BYTES: u32 = 32;

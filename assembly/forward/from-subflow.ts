@@ -25,6 +25,7 @@ import { seqLeq } from "../seq/space";
 import { handleAddAddr } from "../signalling/addresses";
 import { forgeAck } from "../signalling/forge";
 import { forgetRemote } from "../signalling/join";
+import { preferSubflow } from "../signalling/priority";
 import {
   ADD_ADDR, DSS, MP_CAPABLE, MP_FASTCLOSE, MP_JOIN, MP_PRIO, MptcpOptions, mptcpOptionsAt, REMOVE_ADDR,
 } from "../wire/mptcp-options";
@@ -176,15 +177,24 @@ function synOnEstablished(connection: Connection, subflow: Subflow, segment: Seg
 function controlOptions(connection: Connection, subflow: Subflow, options: MptcpOptions): void {
   if ((options.present & ~(<u32>1 << DSS)) == 0) return;
   if ((options.present & (1 << ADD_ADDR)) != 0 && handleAddAddr(connection, subflow, options)) standbyNow(connection);
-  if ((options.present & (1 << MP_PRIO)) != 0) {
-    count(Counter.MP_PRIO_RECEIVED);
-    const before = subflowHas(subflow, SubflowBit.PEER_BACKUP);
-    if (options.prioBackup != 0) subflowSet(subflow, SubflowBit.PEER_BACKUP);
-    else subflowClear(subflow, SubflowBit.PEER_BACKUP);
-    if (before != (options.prioBackup != 0)) emitSubflowEvent(EventKind.SUBFLOW_PRIORITY, Reason.NONE, subflow);
-    reconsider(connection, false);
-  }
+  if ((options.present & (1 << MP_PRIO)) != 0) peerPrio(connection, subflow, options.prioBackup != 0);
   if ((options.present & (1 << REMOVE_ADDR)) != 0) removeAddr(connection, subflow, options);
+}
+
+/**
+ * MP_PRIO: the peer wishes to receive, or not to receive, on this subflow (RFC 8684 §3.3.8). Our data follows,
+ * and where that moves us we ask the peer to follow in turn: a connection is moved as a whole, whichever end
+ * was told to.
+ */
+function peerPrio(connection: Connection, subflow: Subflow, backup: bool): void {
+  count(Counter.MP_PRIO_RECEIVED);
+  if (subflowHas(subflow, SubflowBit.PEER_BACKUP) == backup) return; // a repetition
+  if (backup) subflowSet(subflow, SubflowBit.PEER_BACKUP);
+  else subflowClear(subflow, SubflowBit.PEER_BACKUP);
+  emitSubflowEvent(EventKind.SUBFLOW_PRIORITY, Reason.NONE, subflow);
+  const before = connection.active;
+  reconsider(connection, false);
+  if (before != 0 && connection.active != before) preferSubflow(connection, connection.active);
 }
 
 /** REMOVE_ADDR (RFC 8684 §3.4.2): every subflow to one of these addresses is gone, but for the one that says so. */

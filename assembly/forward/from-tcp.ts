@@ -20,7 +20,7 @@ import { setOperation } from "../set-operations";
 import { forgeToHost } from "../signalling/forge";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { ackToSubflow, isHostProbe, takeHostAck } from "./ack-to-subflow";
-import { hostSyn, hostSynAck } from "./handshake";
+import { hostSyn, hostSynAck, hostSynAckAlone } from "./handshake";
 import { payloadToSubflow } from "./payload-to-subflow";
 import { acceptUntouched, destinationOf, dropSegment, Segment, sourceOf } from "./segment";
 import { hostReset, maybeCloseSubflows } from "./teardown";
@@ -36,7 +36,8 @@ export function fromTcp(segment: Segment): void {
     return;
   }
   if (index == 0) {
-    stranger(segment, sourceOf(), segment.sourcePort, destinationOf(), segment.destinationPort);
+    if (handshake == (TCP_SYN | TCP_ACK)) hostSynAckAlone(segment);
+    else stranger(segment, sourceOf(), segment.sourcePort, destinationOf(), segment.destinationPort);
     return;
   }
   const connection = connectionAt(index);

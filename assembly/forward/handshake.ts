@@ -19,6 +19,7 @@ import {
   connectionCreate, connectionDestroy, connectionEstablish, connectionFallback, connectionSetOperation,
   emitConnectionEvent, subflowCreate,
 } from "../connection/lifecycle";
+import { learnListener, Listener, listenerOf } from "../connection/listeners";
 import { findToken, insertToken } from "../connection/lookup";
 import { pathOfAddress, smallestMtu } from "../connection/paths";
 import { rttAcknowledged } from "../connection/rtt";
@@ -31,7 +32,7 @@ import { advertiseStart } from "../signalling/addresses";
 import { forgeAck } from "../signalling/forge";
 import { MP_CAPABLE, MptcpOptions, mptcpOptionsAt, mptcpParse, writeCapableSyn, writeCapableSynAck } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
-import { copySynOptions, MSS_DEFAULT, NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt, tcpOptionsParse } from "../wire/tcp-options";
+import { copySynOptions, MSS_DEFAULT, NO_WINDOW_SCALE, tcpHasMptcp, TcpOptions, tcpOptionsAt, tcpOptionsParse } from "../wire/tcp-options";
 import { acceptUntouched, destinationOf, dropSegment, rewrite, Segment, segmentCut, sourceOf } from "./segment";
 
 @inline const NO_CLAMP: u32 = 65535;
@@ -283,7 +284,9 @@ export function peerSyn(segment: Segment, index: u32): void {
       return;
     }
   } else {
-    if (!capableAgreed(mptcp, 4) || mptcp.capableVersion < 1 || options.md5 != 0 || !entropyHas(64)) {
+    const offered = capableAgreed(mptcp, 4) && mptcp.capableVersion >= 1;
+    const native = listenerOf(segment.destinationPort) == Listener.MPTCP;
+    if (!offered || native || options.md5 != 0 || !entropyHas(64)) {
       acceptUntouched(segment);
       return;
     }
@@ -305,9 +308,12 @@ export function peerSyn(segment: Segment, index: u32): void {
     noteSyn(connection, subflowAt(subflow), segment, options, mptcp);
     emitConnectionEvent(EventKind.NEW_CONNECTION, Reason.NONE, connection);
   }
-  const octets = copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, connection.mss);
+  let end: usize = REWRITE_OPTIONS;
+  end += copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, connection.mss);
+  // A port that we have not heard yet may speak MPTCP itself: leave it the chance to say so.
+  if (listenerOf(segment.destinationPort) == Listener.UNKNOWN) end = writeCapableSyn(end, HMAC_SHA256);
   segmentCut(segment, 0);
-  keepTuple(segment, TCP_SYN, REWRITE_OPTIONS + octets);
+  keepTuple(segment, TCP_SYN, end);
 }
 
 /** What the peer's SYN says. */
@@ -337,11 +343,24 @@ function peerSynOnKnown(connection: Connection, segment: Segment): void {
   dropSegment(segment, DropReason.OUT_OF_WINDOW);
 }
 
+/** The host answers with MPTCP of its own: both ends speak it, and we are not needed. */
+function stepAside(connection: Connection, segment: Segment): void {
+  count(Counter.NATIVE_MPTCP_BYPASSED);
+  acceptUntouched(segment);
+  connectionSetOperation(connection, SetOperationKind.ADD_BYPASS);
+  connectionDestroy(connection, Reason.NONE);
+}
+
 /** The host's SYN/ACK for a connection that the peer opens: MP_CAPABLE with our key, the same at every repetition. */
 export function hostSynAck(connection: Connection, segment: Segment): void {
   const subflow = subflowAt(connection.head);
   const options = tcpOptionsAt(TCP_OPTIONS);
   tcpOptionsParse(segment.tcp, segment.tcpHeaderLength, options);
+  learnListener(segment.sourcePort, options.mptcpCount != 0 ? Listener.MPTCP : Listener.TCP);
+  if (options.mptcpCount != 0) {
+    stepAside(connection, segment);
+    return;
+  }
   if (connection.synCount == 0) {
     const peerSack = hasFlag(connection, ConnectionFlag.SACK);
     connection.hostIss = segment.segSeq;
@@ -393,4 +412,13 @@ export function peerThirdAck(connection: Connection, subflow: Subflow, segment: 
   forgeAck(connection, subflow);
   advertiseStart(connection);
   return true;
+}
+
+/** The host's SYN/ACK for a SYN that we passed untouched: what does the port speak now? */
+export function hostSynAckAlone(segment: Segment): void {
+  const native = tcpHasMptcp(segment.tcp, segment.tcpHeaderLength);
+  // Without MP_CAPABLE nothing is learnt: the SYN may not have offered it. Look again at the next one.
+  learnListener(segment.sourcePort, native ? Listener.MPTCP : Listener.UNKNOWN);
+  if (native) setOperation(SetOperationKind.ADD_BYPASS, destinationOf(), segment.destinationPort, sourceOf());
+  acceptUntouched(segment);
 }
