@@ -18,7 +18,9 @@ import { pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { emitConnectionEvent } from "../connection/lifecycle";
 import { pathAt } from "../connection/paths";
-import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowUsable } from "../connection/subflow";
+import {
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
+} from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { count } from "../counters";
 import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
@@ -134,8 +136,12 @@ export function handoverStart(
   return Reason.NONE;
 }
 
-/** The subflow that a handover waits for is established: switch now. */
+/**
+ * The subflow that a handover waits for is established: switch now. The last command wins: what the peer once
+ * said of this subflow no longer counts, and it will say so again if it still minds.
+ */
 export function handoverProceed(connection: Connection): void {
+  subflowClear(subflowAt(connection.handoverSubflow), SubflowBit.PEER_BACKUP);
   reconsider(connection, true);
   if (isIdle(connection)) handoverEnd(connection, Reason.NONE);
   else checkIdleLater(connection);
