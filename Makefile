@@ -11,7 +11,7 @@ ENGINE_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 ADDON_SOURCES := $(shell find host/native -path host/native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
 ARCH := $(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
 ADDON := host/native/shunt.linux-$(ARCH).node
-CARGO := cargo --quiet
+CARGO := cargo
 NATIVE := --manifest-path host/native/Cargo.toml --locked
 
 help: ## this list
@@ -61,7 +61,7 @@ lab: setup build ## lab tests only: network namespaces and real kernels' TCP
 	vitest run --project lab
 
 native: ## tests of the Rust part only
-	$(CARGO) test $(NATIVE)
+	$(CARGO) test --quiet --release $(NATIVE)
 
 demo: setup build ## two networks, one live download, handovers
 	node test/lab/demo.ts

@@ -165,6 +165,7 @@ export class Daemon {
       this.#feed.publishHost("path_removed", { path: path.name });
     });
     this.#paths.on("set", (path) => this.#sendPath(path));
+    this.#paths.on("listed", () => this.#sendClasses());
     links.on("problem", (line) => this.#problem(line));
     const network = await links.start();
     for (const { name, interface: device } of this.#config.paths) {
@@ -237,8 +238,11 @@ export class Daemon {
   }
 
   #sendClasses(): void {
-    const ids = this.#config.policy.prefer.map((name) => this.#paths.byName(name)?.id ?? 0).filter((id) => id !== 0);
-    this.#command({ kind: "class_set", class: 0, prefer: ids });
+    const { prefer } = this.#config.policy;
+    // Paths that the configuration does not rank come last, in their own order.
+    const ranked = prefer.flatMap((name) => this.#paths.byName(name)?.id ?? []);
+    const others = this.#paths.states.map((path) => path.id).filter((id) => !ranked.includes(id));
+    this.#command({ kind: "class_set", class: 0, prefer: [...ranked, ...others] });
   }
 
   #applyRules(): Promise<void> {

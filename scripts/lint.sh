@@ -13,12 +13,15 @@ step() {
   "$@" || failed+=("$name")
 }
 
-step "biome (format and lint)" biome ci --error-on-warnings .
+step "biome (format and lint)" biome ci --colors=off --error-on-warnings .
 step "tsc (types)" tsc -p .
 step "asc (pedantic)" asc --config asconfig.json --target release --noEmit assembly/index.ts
 if [ -f scripts/abi-generate.ts ]; then step "abi (generated files are current)" node scripts/abi-generate.ts --check; fi
-step "cargo fmt" cargo --quiet fmt --manifest-path host/native/Cargo.toml --check
-step "clippy" cargo --quiet clippy --manifest-path host/native/Cargo.toml --locked --all-targets -- -D warnings
+for crate in host/native test/lab/emulator; do
+  manifest=$crate/Cargo.toml
+  step "cargo fmt ($crate)" cargo fmt --manifest-path "$manifest" --check
+  step "clippy ($crate)" cargo clippy --quiet --release --manifest-path "$manifest" --locked --all-targets -- -D warnings
+done
 
 if [ "${#failed[@]}" -gt 0 ]; then
   printf 'lint: FAILED: %s\n' "${failed[@]}" >&2

@@ -23,7 +23,9 @@ vitest_project() {
 
 part lint scripts/lint.sh
 part "unit tests" vitest_project unit
-part "native tests" cargo --quiet test --manifest-path host/native/Cargo.toml --locked
+for crate in host/native test/lab/emulator; do
+  part "tests of $crate" cargo test --quiet --release --manifest-path "$crate/Cargo.toml" --locked
+done
 part "lab tests" vitest_project lab
 
 if [ "${#parts_failed[@]}" -gt 0 ]; then printf 'FAILED: %s\n' "${parts_failed[@]}"; fi

@@ -13,6 +13,8 @@ interface PathEvents {
   set: [PathState];
   /** A path is gone. */
   removed: [PathState];
+  /** Paths were added or removed. */
+  listed: [];
   /** Something could not be done. One line. */
   problem: [string];
 }
@@ -83,6 +85,7 @@ export class PathTable extends EventEmitter<PathEvents> {
     const added = { ...config, id: this.#freeId() };
     this.#configs.push(added);
     await this.#then(() => this.#refresh(added));
+    this.emit("listed");
     return this.byName(config.name) as PathState;
   }
 
@@ -96,6 +99,7 @@ export class PathTable extends EventEmitter<PathEvents> {
       this.#states.delete(config.id);
       await this.#routes.remove(config.id);
     });
+    this.emit("listed");
   }
 
   /** Changes what the operator says about a path. Throws PathTableError. */
