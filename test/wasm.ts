@@ -81,8 +81,8 @@ export type Engine = {
 /** Makes an instance of `build`, writes its EngineConfig and calls init(). */
 export function loadEngine(build: Build, options: EngineOptions = {}): Engine {
   const connections = options.connections ?? 16;
-  const subflows = options.subflows ?? 48;
-  const runs = options.runs ?? 512;
+  const subflows = options.subflows ?? connections * 3;
+  const runs = options.runs ?? connections * 32;
   const slabs =
     abi.SLABS_FIXED_COST + connections * abi.CONNECTION_COST + subflows * abi.SUBFLOW_COST + runs * abi.RUN_COST;
   const { exports, memory } = instantiate(build, abi.SLABS_START + slabs);
