@@ -17,7 +17,7 @@ import { ControlServer } from "./control/server.ts";
 import { TraceSession } from "./control/trace-session.ts";
 import { PathFlag } from "./engine/abi.ts";
 import { DataPath, type EngineCommand, type EngineEvent } from "./engine/index.ts";
-import { checkCapabilities, checkTools } from "./net/checks.ts";
+import { checkCapabilities, checkTools, queueOwner } from "./net/checks.ts";
 import { removeLeftovers } from "./net/leftovers.ts";
 import { LinkWatch } from "./net/links.ts";
 import { HOST_MARK, objectNames, WIRE_MARK } from "./net/marks.ts";
@@ -110,6 +110,13 @@ export class Daemon {
     const { queue } = this.#config.engine;
     const dead = claim(queue, this.socket);
     this.#undo.push(["state file", release]);
+    // Somebody we do not know of (another /run, another program) may listen; then what stands here is not left over.
+    const owner = queueOwner(queue);
+    if (owner !== null) {
+      throw new Error(
+        `queue ${queue} is in use by another program (netlink port ${owner}); remedy: end it, or choose another [engine] queue`,
+      );
+    }
     if (dead !== null) this.#feed.publishHost("leftovers_removed", { detail: `of process ${dead.pid}` });
     await removeLeftovers();
     const { sets } = objectNames(queue);
@@ -146,6 +153,7 @@ export class Daemon {
       },
       sets,
       marks: { wire: WIRE_MARK, host: HOST_MARK },
+      coredumpDir: process.env.SHUNT_COREDUMP_DIR,
     });
     this.#engine = engine;
     this.#undo.push(["data path", () => engine.stop()]);
@@ -257,7 +265,8 @@ export class Daemon {
     this.#feed.publishHost("daemon_stopping");
     if (this.#engine !== null) {
       const answer = await ask(this.#engine, { kind: "shutdown" }, SHUTDOWN_MS, 0).catch(() => null);
-      if (answer === null || answer.reason === "timeout") this.#problem("connections did not end in time");
+      // null: the data path has ended by itself, which has been told.
+      if (answer?.reason === "timeout") this.#problem("connections did not end in time");
     }
     await this.#unwind();
     this.#feed.publishHost("daemon_stopped");

@@ -107,6 +107,21 @@ async function trySet(): Promise<Check> {
   }
 }
 
+/** The netlink port that listens to an NFQUEUE in this network namespace, null = nobody. */
+export function queueOwner(queue: number): number | null {
+  let table: string;
+  try {
+    table = readFileSync("/proc/net/netfilter/nfnetlink_queue", "utf8");
+  } catch {
+    return null;
+  }
+  for (const line of table.split("\n")) {
+    const [number, port] = line.trim().split(/\s+/).map(Number);
+    if (number === queue && port !== undefined) return port;
+  }
+  return null;
+}
+
 function sysctl(key: string): string | null {
   try {
     return readFileSync(`/proc/sys/${key.replaceAll(".", "/")}`, "utf8").trim();
