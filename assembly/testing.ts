@@ -16,7 +16,7 @@ export {
   storeU32BE,
   storeU64BE,
 } from "./memory/bytes";
-export { slabAlloc, slabAt, slabCheck, slabFree, slabGeneration, slabInit, slabLive } from "./memory/slab";
+export { slabAlloc, slabAt, slabCheck, slabFree, slabGeneration, slabIndexOf, slabInit, slabLive } from "./memory/slab";
 export { runAlloc, runAt, runFree, runsFree, runsInit } from "./memory/runs";
 export { hashFirst, hashInit, hashInsert, hashNext, hashRemove, hashValue } from "./memory/hash-table";
 export {

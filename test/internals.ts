@@ -19,6 +19,7 @@ export interface Internals {
   slabFree(slab: number, index: number): void;
   slabLive(slab: number, index: number): number;
   slabAt(slab: number, index: number): number;
+  slabIndexOf(slab: number, slot: number): number;
   slabGeneration(slab: number, index: number): number;
   slabCheck(slab: number): number;
 

@@ -95,10 +95,10 @@ export function slabLive(slab: Slab, index: u32): bool {
   return (load<u32>(slabAt(slab, index)) & 1) == 1;
 }
 
-/** Address of slot `index`; with 0 the place that indices are counted from, which holds no slot. */
+/** Address of slot `index`. */
 @inline export function slabAt(slab: Slab, index: u32): usize {
-  check(index <= slab.highWater);
-  return slab.base + <usize>index * slab.stride - slab.stride;
+  check(index - 1 < slab.highWater);
+  return slab.base + <usize>(index - 1) * slab.stride;
 }
 
 /** Index of the slot at address `slot`. */

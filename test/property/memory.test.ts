@@ -21,6 +21,7 @@ describe.each(TEST_BUILDS)("memory against its models (%s)", (build) => {
           same(live.has(index), false, "taken twice");
           const at = internals.slabAt(TABLE, index);
           same(at, RUNS + (index - 1) * stride, "slabAt");
+          same(internals.slabIndexOf(TABLE, at), index, "slabIndexOf");
           for (let octet = 4; octet < stride; octet++) same(octets[at + octet], 0, "octet of a new slot");
           const generation = u32(internals.slabGeneration(TABLE, index));
           same(generation, (generations.get(index) ?? 0) + 1, "generation");

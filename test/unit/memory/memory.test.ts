@@ -67,6 +67,7 @@ describe.each(TEST_BUILDS)("slab (%s)", (build) => {
     internals.slabAlloc(TABLE);
     internals.slabFree(TABLE, 1);
     expect(() => internals.slabFree(TABLE, 1)).toThrow(WebAssembly.RuntimeError);
+    expect(() => internals.slabAt(TABLE, 0)).toThrow(WebAssembly.RuntimeError);
     expect(() => internals.slabAt(TABLE, 2)).toThrow(WebAssembly.RuntimeError);
   });
 });
