@@ -49,7 +49,7 @@ export function projectSsnBlock(
 ): u32 {
   const length = right - left;
   const first = count;
-  let index = table.head;
+  let index = subflow != 0 ? table.head : 0; // the dead say nothing
   while (index != 0) {
     const entry = sendEntryAt(index);
     index = entry.next;

@@ -309,6 +309,7 @@ export function sendTableFree(table: SendTable): void {
  * the octets that follow with the same offset; 0 if it is not mapped. Walks the table.
  */
 export function sendTableDsnOf(table: SendTable, subflow: u32, ssn: Ssn, out: usize): u32 {
+  if (subflow == 0) return 0; // the dead have no numbers
   for (let index = table.head; index != 0; ) {
     const entry = sendEntryAt(index);
     const offset = ssn - entry.ssn;
