@@ -204,8 +204,10 @@ export function isHostProbe(connection: Connection, segment: Segment): bool {
 /** Forwards a segment of the host without payload or FIN. takeHostAck() has been called. */
 export function ackToSubflow(connection: Connection, segment: Segment): void {
   const probe = isHostProbe(connection, segment);
+  // RFC 8684 §3.1: the third ACK carries both keys, and so does every one until the peer has shown a DSS.
+  const unconfirmed = !hasFlag(connection, ConnectionFlag.CONFIRMED) && hasFlag(connection, ConnectionFlag.OPENER);
   let carrier = chooseCarrier(connection);
-  if (carrier == 0 && (probe || windowChanged)) carrier = connection.active;
+  if (carrier == 0 && (probe || windowChanged || unconfirmed)) carrier = connection.active;
   if (carrier == 0) {
     dropSegment(segment, connection.active == 0 ? DropReason.NO_USABLE_SUBFLOW : DropReason.ACK_REDUNDANT);
     return;
@@ -215,9 +217,7 @@ export function ackToSubflow(connection: Connection, segment: Segment): void {
   if (!tellNews(connection, carrier) && !moved && !ackMoved) duplicateOthers(connection, carrier);
   subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
   let end = REWRITE_OPTIONS;
-  const unconfirmed = !hasFlag(connection, ConnectionFlag.CONFIRMED) && hasFlag(connection, ConnectionFlag.OPENER);
   if (unconfirmed && subflowHas(subflow, SubflowBit.INITIAL)) {
-    // RFC 8684 §3.1: the third ACK carries both keys, and so does every one until the peer has shown a DSS.
     end = writeCapableAck(end, 0x01, connection.localKey, connection.remoteKey);
   } else {
     end = writeDataAck(connection, end);
