@@ -76,6 +76,22 @@ describe("lab", () => {
     expect(flows.map((flow) => flow.withMptcp)).toEqual([0]);
   });
 
+  it("middleboxes that cut, renumber and translate leave plain TCP's bytes alone; a rebound translator does not", async () => {
+    const scenario = await Scenario.start({ topology: twoNetworks });
+    await scenario.lab.emulator.set("wifi", { splitBytes: 500, randomiseSequence: true });
+    await scenario.lab.emulator.nat("wifi", "10.0.1.77");
+    await expectExact(scenario, await scenario.call({ up: 2 * MB, down: 2 * MB }).outcomes());
+    const { backward } = await scenario.wire("wifi");
+    expect(backward.out.packets).toBeGreaterThan(2 * backward.in.packets);
+    const flows = await scenario.lab.emulator.flows("wifi");
+    expect(flows.forward[0]?.source).toMatch(/^10\.0\.1\.77:2\d{4}$/);
+    const call = scenario.call({ down: 20 * MB, timeoutSeconds: 3 });
+    await call.reached({ down: MB });
+    await scenario.lab.emulator.nat("wifi", "10.0.1.77");
+    expect((await call.outcome()).exact).toBe(false);
+    expect((await scenario.wire("wifi")).backward.drops.nat).toBeGreaterThan(0);
+  });
+
   it("a capture holds what crossed", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks });
     const file = join(scenario.lab.directory, "wifi.pcap");

@@ -22,7 +22,7 @@ export interface Traffic {
 export interface Counters {
   in: Traffic;
   out: Traffic;
-  drops: Record<"loss" | "queue" | "blackhole" | "mtu" | "sendError" | "ring" | "oversize", number>;
+  drops: Record<"loss" | "queue" | "blackhole" | "mtu" | "sendError" | "ring" | "oversize" | "nat", number>;
   duplicated: number;
   reordered: number;
   stripped: number;
@@ -122,6 +122,14 @@ export class Emulator {
   /** Writes what enters a link, both directions, to a pcap file; without a path the capture ends. */
   async capture(link: string, path?: string): Promise<void> {
     await this.request({ do: "capture", link, ...(path && { path }) });
+  }
+
+  /**
+   * Puts an address translator into a link: the first end's hosts appear as `address` with fresh ports (TCP over IPv4).
+   * With the address it has already, it forgets its mappings; without an address it goes.
+   */
+  async nat(link: string, address?: string): Promise<void> {
+    await this.request({ do: "nat", link, ...(address && { address }) });
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,7 @@
 //!     {"do":"set","link":"wifi","direction":"forward","params":{"delayMs":10}}    direction omitted: both
 //!     {"do":"params"|"counters"|"flows"|"reset","link":"wifi"}                    link omitted: all
 //!     {"do":"capture","link":"wifi","path":"/tmp/wifi.pcap"}                      path omitted: stop
+//!     {"do":"nat","link":"wifi","address":"10.0.1.77"}                            again: rebind; omitted: none
 //!
 //! Answers are `{"ok":true,"result":…}` or `{"ok":false,"error":"…"}`, with the request's `id` if it had one.
 
@@ -25,6 +26,7 @@ struct Request {
     direction: Option<String>,
     params: Option<Map<String, Value>>,
     path: Option<String>,
+    address: Option<std::net::Ipv4Addr>,
 }
 
 struct Client {
@@ -129,6 +131,10 @@ fn perform(now_ns: u64, request: &Request, links: &mut [Link]) -> std::result::R
             }
             "capture" => {
                 link.capture(request.path.as_deref())?;
+                Value::Null
+            }
+            "nat" => {
+                link.translate_as(request.address);
                 Value::Null
             }
             other => return Err(format!("unknown request {other}")),

@@ -8,6 +8,7 @@
 
 use crate::counters::{Counters, Flows};
 use crate::icmp;
+use crate::middlebox;
 use crate::packet::{ETHERNET, TcpView, ip_length};
 use crate::params::Params;
 use crate::rng::Rng;
@@ -48,6 +49,8 @@ impl Eq for Pending {}
 pub struct Direction {
     params: Params,
     rng: Rng,
+    /// Common to both directions of a link.
+    flow_seed: u64,
     /// What was counted; read and reset by the control socket.
     pub counters: Counters,
     /// TCP flows seen.
@@ -72,11 +75,12 @@ fn line_ns(bytes: u64, mbit: f64) -> u64 {
 }
 
 impl Direction {
-    /// A plain wire.
-    pub fn new(seed: u64) -> Direction {
+    /// A plain wire. `flow_seed` must be the same in both directions of a link.
+    pub fn new(seed: u64, flow_seed: u64) -> Direction {
         Direction {
             params: Params::default(),
             rng: Rng::new(seed),
+            flow_seed,
             counters: Counters::default(),
             flows: Flows::default(),
             pending: BinaryHeap::new(),
@@ -146,9 +150,7 @@ impl Direction {
             self.recycle(frame);
             return answer;
         }
-        if let Some(view) = &view {
-            self.counters.stripped += u64::from(strip(&self.params, &mut frame, view));
-        }
+        let pieces = if view.is_some() { self.meddle(&mut frame) } else { Vec::new() };
         if self.rng.percent(self.params.duplicate_percent) {
             self.counters.duplicated += 1;
             let mut copy = self.buffer();
@@ -156,7 +158,20 @@ impl Direction {
             self.admit(now_ns, copy);
         }
         self.admit(now_ns, frame);
+        pieces.into_iter().for_each(|piece| self.admit(now_ns, piece));
         None
+    }
+
+    /// Does to a TCP segment what middleboxes do. Returns the pieces behind the first when it was cut.
+    fn meddle(&mut self, frame: &mut Vec<u8>) -> Vec<Vec<u8>> {
+        let Some(view) = TcpView::parse(frame) else { return Vec::new() };
+        self.counters.stripped += u64::from(strip(&self.params, frame, &view));
+        // Stripping may have moved the payload.
+        let Some(view) = TcpView::parse(frame) else { return Vec::new() };
+        if self.params.randomise_sequence {
+            middlebox::randomise(frame, &view, self.flow_seed);
+        }
+        middlebox::split(frame, &view, self.params.split_bytes)
     }
 
     /// Passes a frame through the queue and onto the delay line.

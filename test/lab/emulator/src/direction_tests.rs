@@ -6,7 +6,7 @@ use crate::packet::{build::tcp4, flag};
 const MS: u64 = 1_000_000;
 
 fn direction(change: impl FnOnce(&mut Params)) -> Direction {
-    let mut direction = Direction::new(1);
+    let mut direction = Direction::new(1, 1);
     let mut params = Params::default();
     change(&mut params);
     direction.set_params(0, params);

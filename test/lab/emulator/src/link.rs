@@ -1,10 +1,12 @@
 //! A link: two interfaces, a direction each way, and what both have in common.
 
 use crate::direction::Direction;
+use crate::nat::Nat;
 use crate::params::Params;
 use crate::pcap::Pcap;
 use crate::ring::{Interface, SEND_BATCH};
 use serde_json::{Map, Value, json};
+use std::net::Ipv4Addr;
 
 /// Frames taken from one interface before the others get their turn.
 const RECEIVE_BUDGET: usize = 256;
@@ -19,6 +21,7 @@ pub struct Link {
     ends: [Interface; 2],
     directions: [Direction; 2],
     pcap: Option<Pcap>,
+    nat: Option<Nat>,
     ring_drops: [u64; 2],
     due: Vec<Vec<u8>>,
 }
@@ -29,8 +32,9 @@ impl Link {
         Ok(Link {
             name: name.to_owned(),
             ends: [Interface::open(ends[0])?, Interface::open(ends[1])?],
-            directions: [Direction::new(seed), Direction::new(seed ^ 0x5bd1_e995)],
+            directions: [Direction::new(seed, seed), Direction::new(seed ^ 0x5bd1_e995, seed)],
             pcap: None,
+            nat: None,
             ring_drops: [0; 2],
             due: Vec::with_capacity(SEND_BATCH),
         })
@@ -60,14 +64,40 @@ impl Link {
                 if self.pcap.as_mut().is_some_and(|p| p.write(now_ns, &frame).is_err()) {
                     self.pcap = None; // The disk is full; the network is not to blame.
                 }
-                if let Some(answer) = self.directions[side].arrive(now_ns, frame) {
+                budget -= 1;
+                if !self.translate(side, &mut frame) {
+                    self.directions[side].recycle(frame);
+                } else if let Some(answer) = self.directions[side].arrive(now_ns, frame) {
                     self.ends[side].send(&[answer]);
                 }
-                budget -= 1;
             }
             more |= budget == 0;
         }
         more
+    }
+
+    /// Lets the translator see a frame that arrives. The link works on outside addresses in both directions, so frames
+    /// on their way in are translated when they leave it. False when the frame ends here.
+    fn translate(&mut self, side: usize, frame: &mut [u8]) -> bool {
+        let Some(nat) = self.nat.as_mut() else { return true };
+        if side == 0 {
+            nat.outbound(frame);
+            return true;
+        }
+        let answer = nat.arp(frame);
+        if let Some(answer) = &answer {
+            self.ends[side].send(std::slice::from_ref(answer));
+        }
+        answer.is_none()
+    }
+
+    /// Puts a translator with this address into the link; without an address it goes. With the address it has already,
+    /// it forgets its mappings.
+    pub fn translate_as(&mut self, address: Option<Ipv4Addr>) {
+        match (&mut self.nat, address) {
+            (Some(nat), Some(address)) if nat.address() == address => nat.rebind(),
+            (nat, address) => *nat = address.map(Nat::new),
+        }
     }
 
     /// Sends what is due, both ways.
@@ -77,6 +107,9 @@ impl Link {
                 self.directions[side].depart(now_ns, SEND_BATCH, &mut self.due);
                 if self.due.is_empty() {
                     break;
+                }
+                if let Some(nat) = self.nat.as_mut().filter(|_| side == 1) {
+                    self.due.retain_mut(|frame| nat.inbound(frame));
                 }
                 let sent = self.ends[1 - side].send(&self.due);
                 self.directions[side].departed(&mut self.due, sent);
@@ -109,6 +142,8 @@ impl Link {
         for (side, name) in DIRECTIONS.iter().enumerate() {
             value[name]["drops"]["ring"] = json!(self.ring_drops[side]);
             value[name]["drops"]["oversize"] = json!(self.ends[side].oversize);
+            let unknown = self.nat.as_ref().filter(|_| side == 1).map_or(0, |nat| nat.unknown);
+            value[name]["drops"]["nat"] = json!(unknown);
         }
         value
     }

@@ -6,13 +6,16 @@
 //! started it. The interfaces must have transmit checksum offload off at the far ends (else frames arrive without
 //! checksums, or as super-packets), and no addresses of their own.
 //!
-//! A frame's way: `ring` (interface) → `link` → `direction` (`strip`, `icmp`, queue, delay line) → `ring`.
+//! A frame's way: `ring` (interface) → `link` (`nat`) → `direction` (`strip`, `middlebox`, `icmp`, queue,
+//! delay line) → `ring`.
 
 mod control;
 mod counters;
 mod direction;
 mod icmp;
 mod link;
+mod middlebox;
+mod nat;
 mod packet;
 mod params;
 mod pcap;

@@ -16,6 +16,8 @@ pub mod flag {
     pub const SYN: u8 = 0x02;
     /// Reset.
     pub const RST: u8 = 0x04;
+    /// Push.
+    pub const PSH: u8 = 0x08;
     /// Acknowledgment field is valid.
     pub const ACK: u8 = 0x10;
 }

@@ -62,6 +62,10 @@ pub struct Params {
     pub strip: Vec<StripKind>,
     /// How they lose it.
     pub strip_mode: StripMode,
+    /// Segments with more payload than this are cut, bytes; 0 = none.
+    pub split_bytes: usize,
+    /// Gives segments other sequence numbers. For both directions, before a connection begins.
+    pub randomise_sequence: bool,
 }
 
 impl Default for Params {
@@ -81,6 +85,8 @@ impl Default for Params {
             mtu_icmp: true,
             strip: Vec::new(),
             strip_mode: StripMode::Nop,
+            split_bytes: 0,
+            randomise_sequence: false,
         }
     }
 }
