@@ -41,7 +41,10 @@
 @inline export const COMMANDS: u32 = DESCRIPTORS + BATCH_MAX * DESCRIPTOR_SIZE;
 @inline export const COMMAND_MAX: u32 = 64;
 @inline export const COMMAND_SIZE: u32 = 128;
-/** Region of kernel set operations (struct SetOperation), to be carried out before any verdict or outbox packet of the same call leaves. */
+/**
+ * Region of kernel set operations (struct SetOperation), to be carried out before any verdict or outbox
+ * packet of the same call leaves.
+ */
 @inline export const SET_OPERATIONS: u32 = COMMANDS + COMMAND_MAX * COMMAND_SIZE;
 @inline export const SET_OPERATION_MAX: u32 = 512;
 @inline export const SET_OPERATION_SIZE: u32 = 64;
@@ -66,16 +69,25 @@
 /** The engine's own working space. */
 @inline export const SCRATCH: u32 = SNAPSHOT + SNAPSHOT_SIZE;
 @inline export const SCRATCH_SIZE: u32 = 16384;
-/** Pool of octets from a CSPRNG; the embedder keeps it full, EngineHeader.ENTROPY_COUNT says how many are left (taken from the end). */
+/**
+ * Pool of octets from a CSPRNG; the embedder keeps it full, EngineHeader.ENTROPY_COUNT says how many are
+ * left (taken from the end).
+ */
 @inline export const ENTROPY: u32 = SCRATCH + SCRATCH_SIZE;
 @inline export const ENTROPY_SIZE: u32 = 4096;
-/** Slots for received packets. A packet may lie anywhere in its slot behind SLOT_HEADROOM; headers grow left into what is before it. */
+/**
+ * Slots for received packets. A packet may lie anywhere in its slot behind SLOT_HEADROOM; headers grow left
+ * into what is before it.
+ */
 @inline export const BATCH: u32 = 3407872;
 @inline export const SLOT_SIZE: u32 = 69632;
 @inline export const SLOT_HEADROOM: u32 = 128;
 /** First octet of what init() lays out. */
 @inline export const SLABS_START: u32 = BATCH + BATCH_MAX * SLOT_SIZE;
-/** Octets that init() lays out at most: SLABS_FIXED_COST + connections × CONNECTION_COST + subflows × SUBFLOW_COST + runs × RUN_COST; the embedder sizes the memory so. */
+/**
+ * Octets that init() lays out at most: SLABS_FIXED_COST + connections × CONNECTION_COST + subflows ×
+ * SUBFLOW_COST + runs × RUN_COST; the embedder sizes the memory so.
+ */
 @inline export const SLABS_FIXED_COST: u32 = 131072;
 @inline export const CONNECTION_COST: u32 = 704;
 @inline export const SUBFLOW_COST: u32 = 512;
@@ -116,8 +128,8 @@ export const enum EngineConfig {
   PORT_FIRST = 24, // u32 first source port of subflows that we open, default 61001
   PORT_LAST = 28, // u32 last one, default 65535
   FLAGS = 32, // u32 ConfigFlag bits
-  SYN_MPC_RETRIES = 36, // u32 SYN retransmissions that still carry MP_CAPABLE, default 2 (RFC 8684 §3.1; Linux syn_retrans_before_tcp_fallback)
-  REJOIN_GRACE_MS = 40, // u32 how long a connection without a subflow waits for a new one, default 60000 (Linux close_timeout)
+  SYN_MPC_RETRIES = 36, // u32 SYN retransmissions that still carry MP_CAPABLE, default 2 (RFC 8684 §3.1)
+  REJOIN_GRACE_MS = 40, // u32 how long a connection waits for a subflow, default 60000 (Linux close_timeout)
   SUBFLOWS_PER_CONNECTION_MAX = 44, // u32 default 8
   SHARD = 48, // u32 this shard's number
   SHARD_COUNT = 52, // u32 default 1
@@ -193,7 +205,10 @@ export const enum Direction {
   HOST = 1, // to the own host: destination is a local address
 }
 
-/** Struct of one operation on the kernel's sets of tuples. A set's key is (opener address, opener port, other address). */
+/**
+ * Struct of one operation on the kernel's sets of tuples. A set's key is (opener address, opener port,
+ * other address).
+ */
 export const enum SetOperation {
   KIND = 0, // u8 SetOperationKind
   FAMILY = 1, // u8 4 or 6

@@ -27,7 +27,10 @@ import { advertiseStart, removeAddress } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
 import { resetBoth } from "./forward/teardown";
 
-/** A sweep: a copy of its command (COMMAND_SIZE octets), then cursor, how many it concerned, how many failed, last reason. */
+/**
+ * A sweep: a copy of its command (COMMAND_SIZE octets), then cursor, how many it concerned, how many
+ * failed, last reason.
+ */
 @inline const SWEEP_SIZE: u32 = COMMAND_SIZE + 64;
 @inline const CURSOR: usize = COMMAND_SIZE; // u32 next slab index, 0 = slot is free
 @inline const CONCERNED: usize = COMMAND_SIZE + 4;
@@ -52,7 +55,8 @@ function runCommand(at: usize): void {
     answer(at, reason, 0, 0);
     return;
   }
-  if (kind == CommandKind.SUBFLOW_ADD || kind == CommandKind.SUBFLOW_REMOVE || load<u8>(at, Command.SCOPE) == Scope.CONNECTION) {
+  const aboutSubflow = kind == CommandKind.SUBFLOW_ADD || kind == CommandKind.SUBFLOW_REMOVE;
+  if (aboutSubflow || load<u8>(at, Command.SCOPE) == Scope.CONNECTION) {
     const index = findToken(load<u32>(at, Command.TOKEN));
     const failed = index == 0 ? Reason.NO_CONNECTION : applyTo(connectionAt(index), at);
     answer(at, failed, 1, failed == Reason.NONE ? 0 : 1);
@@ -108,7 +112,10 @@ function pathLost(subflow: Subflow): bool {
   return own == 0 || !addressEqual(own, localAddress(subflow));
 }
 
-/** A path changed: gives up the subflows that cannot go on, lets a subflow without a path find its own, and looks for new ones. */
+/**
+ * A path changed: gives up the subflows that cannot go on, lets a subflow without a path find its own, and
+ * looks for new ones.
+ */
 function applyPath(connection: Connection, id: u32): Reason {
   if (!hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) return Reason.NONE;
   if (hasFlag(connection, ConnectionFlag.RESET)) return Reason.NONE;
@@ -253,7 +260,8 @@ function sweepStep(sweep: usize): bool {
 /** True if the sweep's command names this connection. A handover leaves alone what is not, or no more, converted. */
 function inScope(connection: Connection, sweep: usize): bool {
   const kind = load<u16>(sweep, Command.KIND);
-  if (load<u8>(sweep, Command.SCOPE) == Scope.CLASS && connection.classId != load<u32>(sweep, Command.CLASS)) return false;
+  const byClass = load<u8>(sweep, Command.SCOPE) == Scope.CLASS;
+  if (byClass && connection.classId != load<u32>(sweep, Command.CLASS)) return false;
   const moves = kind == CommandKind.HANDOVER || kind == CommandKind.HANDOVER_AUTO;
   return !moves || (connection.state == ConnectionState.M_ESTAB && !hasFlag(connection, ConnectionFlag.RESET));
 }

@@ -4,7 +4,10 @@
 /** Debug build: costly checks and tiny limits, so that overflow paths run in every test. */
 @inline export const DEBUG: bool = isDefined(ENGINE_DEBUG);
 
-/** Octets of a DSS with 4-octet DATA_ACK and a mapping, padded: what each steady data packet grows by (RFC 8684 §3.3). */
+/**
+ * Octets of a DSS with 4-octet DATA_ACK and a mapping, padded: what each steady data packet grows by (RFC
+ * 8684 §3.3).
+ */
 @inline export const DSS_OVERHEAD: u32 = 20;
 /** Octets of MP_CAPABLE with data (22), padded: what the opener's first data packet grows by (RFC 8684 §3.1). */
 @inline export const CAPABLE_DATA_OVERHEAD: u32 = 24;
@@ -26,7 +29,10 @@
 /** A join that failed is tried again by the policy after this time, doubled up to JOIN_RETRY_MAX_US. */
 @inline export const JOIN_RETRY_US: u64 = 2_000_000;
 @inline export const JOIN_RETRY_MAX_US: u64 = 60_000_000;
-/** A connection is joined in advance only once it is this old: a short one would pay for a handshake that it never uses. */
+/**
+ * A connection is joined in advance only once it is this old: a short one would pay for a handshake that it
+ * never uses.
+ */
 @inline export const STANDBY_DELAY_US: u64 = 100_000;
 /** How long a half-open connection may take: SYN retransmissions of Linux at 1, 3, 7, 15, 31, 63 s. */
 @inline export const HALF_OPEN_US: u64 = 75_000_000;
@@ -62,7 +68,10 @@
 @inline export const SWEEP_STEP: u32 = 256;
 /** Commands that may be under way at once. */
 @inline export const SWEEPS_MAX: u32 = 16;
-/** Payload octets without a mapping that a subflow may bring before it is given up (64 KiB, RFC 8684 §3.3: implementation's choice). */
+/**
+ * Payload octets without a mapping that a subflow may bring before it is given up (64 KiB, RFC 8684 §3.3:
+ * implementation's choice).
+ */
 @inline export const UNMAPPED_MAX: u32 = 65536;
 /** No acknowledgement below or beyond this distance is believed (RFC 9293 windows are below 2^30). */
 @inline export const SEQUENCE_SPAN: u32 = 0x40000000;

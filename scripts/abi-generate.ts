@@ -78,6 +78,9 @@ function parse(source: string): Abi {
       if (line === "}") current = undefined;
       else current.members.push(parseMember(line, current.name));
     } else if (comment) doc = comment[1] ?? "";
+    else if (line === "/**") doc = "";
+    else if (/^ \*( |$)/.test(line)) doc = `${doc} ${line.slice(3)}`.trim();
+    else if (line === " */") continue;
     else if (constant) {
       const [, name = "", expression = ""] = constant;
       const value = evaluate(expression, known);

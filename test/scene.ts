@@ -2,7 +2,7 @@
 // like traces: `host(...)` is a segment that the own host sends, `wire(...)` one that arrives.
 
 import * as abi from "../host/engine/abi.ts";
-import { addressText, decode, mappedAddress, type Packet, packet, type PacketFields } from "./packet.ts";
+import { addressText, decode, mappedAddress, type Packet, type PacketFields, packet } from "./packet.ts";
 import { type Build, type Engine, type EngineOptions, loadEngine } from "./wasm.ts";
 
 /** What one call of the engine did. */
@@ -193,11 +193,14 @@ export class Scene {
       const entry = abi.OUTBOX + i * abi.OUTBOX_ENTRY_SIZE;
       const from = view.getUint32(entry + abi.OutboxEntry.OFFSET, true);
       const made = octets.slice(from, from + view.getUint32(entry + abi.OutboxEntry.LENGTH, true));
-      (view.getUint32(entry + abi.OutboxEntry.DIRECTION, true) === abi.Direction.WIRE ? toWire : toHost).push(decode(made));
+      (view.getUint32(entry + abi.OutboxEntry.DIRECTION, true) === abi.Direction.WIRE ? toWire : toHost).push(
+        decode(made),
+      );
     }
     return {
       verdict,
-      reason: verdict === "drop" ? nameOf(abi.DropReason, view.getUint32(at + abi.Descriptor.DROP_REASON, true)) : "NONE",
+      reason:
+        verdict === "drop" ? nameOf(abi.DropReason, view.getUint32(at + abi.Descriptor.DROP_REASON, true)) : "NONE",
       packet: out && decode(out),
       octets: out,
       toWire,

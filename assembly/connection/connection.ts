@@ -64,7 +64,6 @@ import { check } from "../memory/check";
 import { Dan, Dsn, expand, Tan, Tsn } from "../seq/space";
 import { connectionSlab, connectionCapacity } from "./store";
 
-@inline export const CONNECTION_STRIDE: u32 = 512;
 @inline const SEND_OFFSET: usize = 256;
 @inline const REMOTE_ADDRESSES_OFFSET: usize = 336;
 @inline const HOST_ADDRESS_OFFSET: usize = 432;

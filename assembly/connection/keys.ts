@@ -17,7 +17,10 @@ export function keyDraw(): u64 {
   return key == 0 ? 1 : key;
 }
 
-/** Token of `key`: the most significant 32 bits of its SHA-256 (RFC 8684 §3.1). Leaves the digest for idsnOfDigest(). */
+/**
+ * Token of `key`: the most significant 32 bits of its SHA-256 (RFC 8684 §3.1). Leaves the digest for
+ * idsnOfDigest().
+ */
 export function tokenOf(key: u64): u32 {
   storeU64BE(CRYPTO_KEY, key);
   sha256(CRYPTO_KEY, 8, CRYPTO_DIGEST);

@@ -158,7 +158,10 @@ export function emitSubflowEvent(kind: EventKind, reason: Reason, subflow: Subfl
   return event;
 }
 
-/** A new subflow of `connection` between the given addresses on path `path`, last in its list; 0 when the slab is full. */
+/**
+ * A new subflow of `connection` between the given addresses on path `path`, last in its list; 0 when the
+ * slab is full.
+ */
 export function subflowCreate(
   connection: Connection, local: usize, remote: usize, localPt: u32, remotePt: u32, path: u32,
 ): u32 {

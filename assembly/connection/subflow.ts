@@ -41,7 +41,6 @@ import { slabAt, slabIndexOf } from "../memory/slab";
 import { San, Ssn } from "../seq/space";
 import { subflowCapacity, subflowSlab } from "./store";
 
-@inline export const SUBFLOW_STRIDE: u32 = 384;
 @inline const RECV_OFFSET: usize = 120;
 @inline const RANGES_OFFSET: usize = 136;
 @inline const MAP_LOG_OFFSET: usize = 152;

@@ -105,7 +105,10 @@ export function takeHostAck(connection: Connection, segment: Segment): void {
   if (dan == connection.rcvDan) hostWindowUpdate(connection, dan, octets);
 }
 
-/** Gives every subflow but `carrier` the SAN it has earned; the carrier's SAN is moved on only. True if the carrier's moved. */
+/**
+ * Gives every subflow but `carrier` the SAN it has earned; the carrier's SAN is moved on only. True if the
+ * carrier's moved.
+ */
 export function acknowledgeOthers(connection: Connection, carrier: u32): bool {
   let carrierMoved = false;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
@@ -178,7 +181,8 @@ function tellAll(connection: Connection, carrier: u32): void {
 /** Tells all subflows but `carrier` what concerns them all; true if there was something to tell. */
 export function tellNews(connection: Connection, carrier: u32): bool {
   // A DATA_FIN takes no room on a subflow: its acknowledgement moves no SAN.
-  const finAcked = ackMoved && hasFlag(connection, ConnectionFlag.PEER_FIN) && connection.rcvDan > connection.peerFinDsn;
+  const finKnown = ackMoved && hasFlag(connection, ConnectionFlag.PEER_FIN);
+  const finAcked = finKnown && dsnGt(connection.rcvDan, connection.peerFinDsn);
   if (!windowMoved && !finAcked) return false;
   tellAll(connection, carrier);
   return true;

@@ -42,7 +42,9 @@ function danOf(connection: Connection, options: MptcpOptions): Dan {
 
 /** True if the first SACK block reports the octet of our own probe (it lies below the SAN, one octet long). */
 function reportsProbe(options: TcpOptions, san: San): bool {
-  return options.sackCount != 0 && sackRight(options, 0) - sackLeft(options, 0) == 1 && seqLeq(sackRight(options, 0), san);
+  if (options.sackCount == 0) return false;
+  const right = sackRight(options, 0);
+  return right - sackLeft(options, 0) == 1 && seqLeq(right, san);
 }
 
 /** Takes in DATA_ACK, SAN and window of the packet. `payload`: it carries payload, so it is no duplicate ACK. */
@@ -95,7 +97,10 @@ function projectBlocks(connection: Connection, subflow: Subflow, segment: Segmen
   return blocksAbove(DSN_BLOCKS, mergeBlocks(DSN_BLOCKS, blocks), connection.dsnUna);
 }
 
-/** A DSACK of the peer (RFC 2883) for the host's last retransmission on this subflow, in TSN_BLOCKS[0]; true if there is one. */
+/**
+ * A DSACK of the peer (RFC 2883) for the host's last retransmission on this subflow, in TSN_BLOCKS[0]; true
+ * if there is one.
+ */
 function projectDuplicate(connection: Connection, subflow: Subflow, segment: Segment): bool {
   const options = tcpOptionsAt(TCP_OPTIONS);
   if (options.sackCount == 0 || subflow.rtxLength == 0) return false;

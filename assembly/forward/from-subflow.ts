@@ -32,7 +32,9 @@ import {
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { ackToTcp, takePeerAck } from "./ack-to-tcp";
 import { stranger } from "./from-tcp";
-import { parseOptions, peerSyn, peerSynAck, peerThirdAck } from "./handshake";
+import { parseOptions } from "./handshake";
+import { peerSynAck } from "./host-opens";
+import { peerSyn, peerThirdAck } from "./peer-opens";
 import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";

@@ -71,7 +71,8 @@ function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool
     const subflow = subflowAt(connection.active);
     const ssn = subflow.ssnNxt;
     const table = sendTableOf(connection);
-    if (!sendTableReserve(table, connection.dsnNxt, ssn, <u32>gap, connection.active)) return DropReason.SEND_TABLE_FULL;
+    const reserved = sendTableReserve(table, connection.dsnNxt, ssn, <u32>gap, connection.active);
+    if (!reserved) return DropReason.SEND_TABLE_FULL;
     subflow.ssnNxt = ssn + <u32>gap;
     connection.dsnNxt = dsn;
   }
@@ -120,7 +121,10 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
   return DropReason.NONE;
 }
 
-/** The mapping for the piece: the logged one that contains its start (the piece ends with it), else the piece itself. */
+/**
+ * The mapping for the piece: the logged one that contains its start (the piece ends with it), else the
+ * piece itself.
+ */
 function mappingOfPiece(subflow: Subflow): void {
   const log = mapLogOf(subflow);
   if (mapLogFind(log, pieceSsn, OUT)) {

@@ -111,7 +111,9 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
 }
 
 /** Books the arrival of `octets` from `ssn`/`dsn` on. Returns false if the packet must not go to the host. */
-function bookArrival(connection: Connection, subflow: Subflow, segment: Segment, ssn: Ssn, dsn: Dsn, octets: u32): bool {
+function bookArrival(
+  connection: Connection, subflow: Subflow, segment: Segment, ssn: Ssn, dsn: Dsn, octets: u32,
+): bool {
   const arrival = rangesAdd(rangesOf(subflow), ssn, ssn + octets);
   if (arrival == Arrival.FULL) {
     dropSegment(segment, DropReason.RECV_TABLE_FULL);
@@ -223,7 +225,10 @@ export function infiniteMapping(connection: Connection, subflow: Subflow, segmen
   connectionFallback(connection, Reason.INFINITE_MAPPING);
 }
 
-/** A packet without payload that brought the DATA_FIN becomes the FIN for the host. False if the host has it already. */
+/**
+ * A packet without payload that brought the DATA_FIN becomes the FIN for the host. False if the host has it
+ * already.
+ */
 export function finToHost(connection: Connection, subflow: Subflow, segment: Segment): bool {
   if (!hasFlag(connection, ConnectionFlag.PEER_FIN) || connection.hostFinUs == 0) return false;
   if (nowUs() + 1 < connection.hostFinUs) return false; // delivered a moment ago: give the host time to answer

@@ -111,7 +111,8 @@ export function segmentParse(descriptor: usize): u32 {
 export function segmentVerify(segment: Segment): bool {
   if ((segment.packetFlags & PacketFlag.CHECKSUM_NOT_READY) != 0) return true;
   const tcp = <usize>segment.tcp;
-  const header = headerSum(segment.packet, tcp, segment.tcpHeaderLength, segment.tcpHeaderLength + segment.payloadLength);
+  const headerLength = segment.tcpHeaderLength;
+  const header = headerSum(segment.packet, tcp, headerLength, headerLength + segment.payloadLength);
   const field = <u64>load<u16>(tcp, 16);
   if ((segment.packetFlags & PacketFlag.CHECKSUM_NOT_VERIFIED) != 0) {
     segment.payloadSum = sumOctets(segment.payload, segment.payloadLength);

@@ -154,7 +154,10 @@ function linger(connection: Connection, reason: Reason): void {
   armConnection(connection);
 }
 
-/** RST of the host on an established connection: the packet itself leaves on the active subflow, forged ones on the others. */
+/**
+ * RST of the host on an established connection: the packet itself leaves on the active subflow, forged ones
+ * on the others.
+ */
 export function hostReset(connection: Connection, segment: Segment): void {
   const active = connection.active;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {

@@ -3,15 +3,16 @@
 // of a burst. One octet below the window (SEQ = ssnNxt − 1, no DSS) makes it answer at once with a fresh
 // DATA_ACK; a probe without payload will not do, those answers are rate-limited.
 
-import { Counter } from "../abi";
+import { Counter, Direction } from "../abi";
 import { nowUs } from "../clock";
 import { DAN_PULL_MAX_US, DAN_PULL_MIN_US, DAN_PULL_TRIES_MAX } from "../config";
 import { Connection, connectionAt, sendTableOf } from "../connection/connection";
-import { localAddress, localPort, remoteAddress, remotePort, Subflow, SubflowBit, subflowIndex, subflowSet, subflowUsable } from "../connection/subflow";
+import {
+  localAddress, localPort, remoteAddress, remotePort, Subflow, SubflowBit, subflowIndex, subflowSet, subflowUsable,
+} from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
 import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
-import { Direction } from "../abi";
 import { sendEntryAt, sendTableFind } from "../mapping/send-table";
 import { FORGE_OPTIONS, OUT } from "../scratch";
 import { seqGt } from "../seq/space";
@@ -28,7 +29,10 @@ function lags(connection: Connection, subflow: Subflow): bool {
   return seqGt(subflow.ssnUna, run.ssn + <u32>(connection.dsnUna - run.dsn));
 }
 
-/** Looked at after each acknowledgement from the peer: arms the pull where the DATA_ACK lags, calls it off where not. */
+/**
+ * Looked at after each acknowledgement from the peer: arms the pull where the DATA_ACK lags, calls it off
+ * where not.
+ */
 export function danPullUpdate(connection: Connection, subflow: Subflow, danMoved: bool): void {
   if (danMoved) subflow.pullTries = 0;
   if (!lags(connection, subflow)) {

@@ -106,7 +106,10 @@ export function joinObstacle(connection: Connection, path: u32): Reason {
   return Reason.NONE;
 }
 
-/** Opens a subflow on `path` (joinObstacle() said NONE). Returns its index, or 0 when a limit or the entropy is at its end. */
+/**
+ * Opens a subflow on `path` (joinObstacle() said NONE). Returns its index, or 0 when a limit or the entropy
+ * is at its end.
+ */
 export function joinStart(connection: Connection, path: u32, backup: bool, commandId: u32): u32 {
   const remote = chooseRemote(connection, path);
   const local = pathAddress(path, peerAddress(connection));
@@ -215,7 +218,8 @@ export function rememberRemote(connection: Connection, id: u32, family: u32, add
   }
   if (slot == REMOTE_ADDRESSES_MAX) {
     if (connection.remoteCount == <u8>REMOTE_ADDRESSES_MAX) {
-      memory.copy(remoteAddressEntry(connection, 0), remoteAddressEntry(connection, 1), (REMOTE_ADDRESSES_MAX - 1) * 24);
+      const behind = (REMOTE_ADDRESSES_MAX - 1) * 24;
+      memory.copy(remoteAddressEntry(connection, 0), remoteAddressEntry(connection, 1), behind);
       connection.remoteCount--;
     }
     slot = connection.remoteCount++;

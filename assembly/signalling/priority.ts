@@ -21,7 +21,10 @@ function sendPrio(connection: Connection, subflow: Subflow): void {
   forgeAckWith(connection, subflow, end);
 }
 
-/** Makes `preferred` (index) the one subflow that the peer should use, all others backup, and says so where it changes. */
+/**
+ * Makes `preferred` (index) the one subflow that the peer should use, all others backup, and says so where
+ * it changes.
+ */
 export function preferSubflow(connection: Connection, preferred: u32): void {
   let changed = false;
   // The preferred one first: for a moment both are regular, never none.

@@ -121,9 +121,9 @@ export const EngineConfig = {
   PORT_LAST: 28,
   /** u32 ConfigFlag bits */
   FLAGS: 32,
-  /** u32 SYN retransmissions that still carry MP_CAPABLE, default 2 (RFC 8684 §3.1; Linux syn_retrans_before_tcp_fallback) */
+  /** u32 SYN retransmissions that still carry MP_CAPABLE, default 2 (RFC 8684 §3.1) */
   SYN_MPC_RETRIES: 36,
-  /** u32 how long a connection without a subflow waits for a new one, default 60000 (Linux close_timeout) */
+  /** u32 how long a connection waits for a subflow, default 60000 (Linux close_timeout) */
   REJOIN_GRACE_MS: 40,
   /** u32 default 8 */
   SUBFLOWS_PER_CONNECTION_MAX: 44,

@@ -5,6 +5,8 @@ import { codeOf, functionsOf, readSource, repositoryFiles } from "./sources.ts";
 // The written style, as far as a machine can hold us to it. What is only written down does not hold.
 
 const LINE_MAX = 120;
+/** What no formatter breaks: a text or an expression in quotes that is itself half a line long. */
+const LONG_TEXT = /(["'`/]).{60,}\1/;
 const FILE_MAX = 450;
 const FUNCTION_MAX = 70;
 
@@ -31,7 +33,9 @@ describe("every source file", () => {
     const long = sources.flatMap((file) =>
       readSource(file)
         .split("\n")
-        .flatMap((line, i) => (line.length > LINE_MAX ? [`${file}:${i + 1}: ${line.length}`] : [])),
+        .flatMap((line, i) =>
+          line.length > LINE_MAX && !LONG_TEXT.test(line) ? [`${file}:${i + 1}: ${line.length}`] : [],
+        ),
     );
     expect(long).toEqual([]);
   });

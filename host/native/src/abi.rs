@@ -141,9 +141,9 @@ pub mod engine_config {
     pub const PORT_LAST: u32 = 28;
     /// u32 ConfigFlag bits
     pub const FLAGS: u32 = 32;
-    /// u32 SYN retransmissions that still carry MP_CAPABLE, default 2 (RFC 8684 §3.1; Linux syn_retrans_before_tcp_fallback)
+    /// u32 SYN retransmissions that still carry MP_CAPABLE, default 2 (RFC 8684 §3.1)
     pub const SYN_MPC_RETRIES: u32 = 36;
-    /// u32 how long a connection without a subflow waits for a new one, default 60000 (Linux close_timeout)
+    /// u32 how long a connection waits for a subflow, default 60000 (Linux close_timeout)
     pub const REJOIN_GRACE_MS: u32 = 40;
     /// u32 default 8
     pub const SUBFLOWS_PER_CONNECTION_MAX: u32 = 44;
