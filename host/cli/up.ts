@@ -29,11 +29,19 @@ async function runDaemon(config: string, socket: string | undefined): Promise<vo
   const failure = new Promise<Error>((resolve) => {
     fail = resolve;
   });
+  // A mistake of ours must not leave rules behind that nobody serves: it ends the daemon in the ordinary way.
+  process.on("uncaughtException", (error) => fail(new Error(`internal error: ${error.stack}`)));
+  // Nobody reads the log any more: no reason to end.
+  process.stderr.on("error", () => {});
   // A signal may come while we start: it is kept, and the start is undone in the ordinary way.
   const signal = new Promise<null>((resolve) => {
     for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => resolve(null));
   });
-  const daemon = await Daemon.start(config, { socket, log, failed: (error) => fail(error) });
+  const daemon = await Daemon.start(config, {
+    socket,
+    log,
+    failed: (error) => fail(new Error(`the data path ended: ${error.message}`)),
+  });
   process.on("SIGHUP", () => {
     daemon.reload().catch((error: Error) => {
       for (const line of error.message.split("\n")) log(`event=reload_failed detail=${JSON.stringify(line)}`);
@@ -41,5 +49,5 @@ async function runDaemon(config: string, socket: string | undefined): Promise<vo
   });
   const error = await Promise.race([failure, signal]);
   await daemon.stop();
-  if (error !== null) throw new Failed(`the data path ended: ${error.message}`);
+  if (error !== null) throw new Failed(error.message);
 }
