@@ -97,6 +97,7 @@ export function loadEngine(build: Build, options: EngineOptions = {}): Engine {
     view,
     setNow: (nowUs) => view.setBigUint64(abi.HEADER + abi.EngineHeader.NOW_US, nowUs, true),
     fillEntropy() {
+      if (engine.header(abi.EngineHeader.ENTROPY_COUNT) === abi.ENTROPY_SIZE) return; // nothing was drawn
       for (let i = 0; i < abi.ENTROPY_SIZE; i += 32) {
         const block = createHash("sha256")
           .update(`${options.seed ?? 1} ${draws++}`)

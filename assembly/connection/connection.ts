@@ -84,6 +84,7 @@ export const enum ConnectionFlag {
   PARKED = 1024, // PARK_ADDRESS was emitted
   ESTABLISHED_EVER = 2048,
   SCALED = 8192, // both ends of the TCP side announced a window scale
+  DATA_ACK_SEEN = 16384, // the peer has sent a DATA_ACK: options pass in its direction
   SUBFLOWS_CLOSING = 4096, // both DATA_FINs are acknowledged, subflow FINs are out
 }
 

@@ -10,7 +10,7 @@ import {
 import { nowUs } from "../clock";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
-import { connectionDestroy, emitSubflowEvent } from "../connection/lifecycle";
+import { connectionDestroy, connectionFallback, emitSubflowEvent } from "../connection/lifecycle";
 import { findConnection, findSubflow } from "../connection/lookup";
 import { pathAt } from "../connection/paths";
 import {
@@ -21,7 +21,7 @@ import { abandonSubflow } from "../handover/abandon";
 import { standbyNow } from "../handover/standby";
 import { reconsider } from "../handover/switch";
 import { MPTCP_OPTIONS } from "../scratch";
-import { seqLeq } from "../seq/space";
+import { seqGt, seqLeq } from "../seq/space";
 import { handleAddAddr } from "../signalling/addresses";
 import { forgeAck } from "../signalling/forge";
 import { forgetRemote } from "../signalling/join";
@@ -147,6 +147,11 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     return;
   }
   if (joinAckAgain(connection, subflow, segment)) return;
+  if (peerFellBack(connection, subflow, segment, options)) {
+    acceptUntouched(segment);
+    connectionFallback(connection, Reason.NO_DSS);
+    return;
+  }
   controlOptions(connection, subflow, options);
   if ((options.present & (1 << DSS)) != 0 && options.danOctets != 0) confirm(connection);
   takePeerAck(connection, subflow, segment);
@@ -157,8 +162,18 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
   afterPacket(connection, subflow, segment, fin);
 }
 
+/**
+ * RFC 8684 §3.7: an acknowledgement of data without any DATA_ACK so far means that the peer, or the path from it,
+ * speaks plain TCP. Later the host's octets would be mapped afresh, and a plain peer would take them for new ones.
+ */
+function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
+  if (hasFlag(connection, ConnectionFlag.DATA_ACK_SEEN | ConnectionFlag.JOINED_EVER)) return false;
+  return options.present == 0 && subflowHas(subflow, SubflowBit.INITIAL) && seqGt(segment.segAck, subflow.iss + 1);
+}
+
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */
 function confirm(connection: Connection): void {
+  setFlag(connection, ConnectionFlag.DATA_ACK_SEEN);
   if (hasFlag(connection, ConnectionFlag.CONFIRMED)) return;
   setFlag(connection, ConnectionFlag.CONFIRMED);
   standbyNow(connection);
