@@ -23,7 +23,7 @@ import { blocksAbove, DSN_BLOCK_SIZE, mergeBlocks, projectSsnBlock } from "../ma
 import { sendTableTrim } from "../mapping/send-table";
 import { DSN_BLOCKS, DSN_BLOCKS_MAX, MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS, TSN_BLOCKS } from "../scratch";
 import { Dan, dsnGt, dsnLeq, Dsn, expand, San, seqGt, seqLeq, seqLt } from "../seq/space";
-import { DSS, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
+import { DSS, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
 import { TCP_ACK } from "../wire/tcp";
 import { SACK_BLOCKS_MAX, sackLeft, sackRight, TcpOptions, tcpOptionsAt, writeSackBlocks } from "../wire/tcp-options";
 import { rewriteToHost, traceReceived } from "./route";
@@ -157,7 +157,8 @@ export function nextTsn(connection: Connection): u32 {
 /** Forwards a packet of the peer without payload, or ends it here. takePeerAck() has been called. */
 export function ackToTcp(connection: Connection, subflow: Subflow, segment: Segment): void {
   const options = mptcpOptionsAt(MPTCP_OPTIONS);
-  const control = (options.present & ~(<u32>1 << DSS)) != 0;
+  // MP_CAPABLE: a third ACK, which the host needs (again, if it had no room for the connection before).
+  const control = (options.present & ~(<u32>1 << DSS | 1 << MP_CAPABLE)) != 0;
   const end = writeHostOptions(connection, subflow, segment);
   // A closed host knows no such connection any more: what says nothing new would make it answer with RST.
   const open = !hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);

@@ -90,7 +90,12 @@ function onConnection(connection: Connection, segment: Segment): void {
     return;
   }
   if ((segment.flags & TCP_ACK) == 0 || (segment.flags & TCP_SYN) != 0) {
-    dropSegment(segment, DropReason.OUT_OF_WINDOW);
+    // A SYN/ACK again: the host had no room when the third ACK came (full accept queue). It gets it again.
+    const tsn = tsnFromDsn(connection, connection.rcvDan);
+    const tan = tanFromDan(connection, connection.dsnUna);
+    const again = (segment.flags & TCP_SYN) != 0 && segment.segSeq == connection.hostIss;
+    if (again) forgeToHost(connection, tsn, tan, TCP_ACK, windowForHost(connection));
+    dropSegment(segment, again ? DropReason.CONSUMED : DropReason.OUT_OF_WINDOW);
     return;
   }
   takeHostAck(connection, segment);

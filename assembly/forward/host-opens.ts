@@ -4,9 +4,8 @@
 import {
   CONFIG, ConnectionState, Counter, DropReason, EngineConfig, EventKind, Reason, SetOperationKind, SubflowState,
 } from "../abi";
-import { entropyHas } from "../clock";
 import { CAPABLE_DATA_OVERHEAD } from "../config";
-import { clearFlag, Connection, connectionAt, ConnectionFlag, setFlag } from "../connection/connection";
+import { clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import {
   connectionCreate, connectionDestroy, connectionEstablish, connectionFallback, connectionSetOperation,
   emitConnectionEvent,
@@ -19,18 +18,30 @@ import { mptcpOptionsAt, writeCapableSyn } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
 import { copySynOptions, NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt } from "../wire/tcp-options";
 import {
-  bypass, capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, NO_CLAMP,
+  bypass, capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP,
   parseOptions, startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, Segment, segmentCut, sourceOf } from "./segment";
+
+let nativeSeen: bool = false;
+
+/** True once the host has opened an MPTCP connection of its own: joins to it must reach it. */
+export function nativeOpened(): bool {
+  return nativeSeen;
+}
 
 /** A SYN of the host. `index`: the connection with its tuple, 0 = none. */
 export function hostSyn(segment: Segment, index: u32): void {
   if (index != 0) {
     const known = connectionAt(index);
-    const repeated = known.state == ConnectionState.SYN_SENT && known.hostIss == segment.segSeq;
-    if (repeated) {
+    const same = known.hostIss == segment.segSeq && hasFlag(known, ConnectionFlag.OPENER);
+    if (same && known.state == ConnectionState.SYN_SENT) {
       hostSynAgain(known, segment);
+      return;
+    }
+    // The SYN/ACK is on its way to the host, and has crossed this repetition.
+    if (same && known.state == ConnectionState.M_ESTAB && known.dsnNxt == known.localIdsn + 1) {
+      sendHostSyn(segment);
       return;
     }
     connectionDestroy(known, Reason.REPLACED);
@@ -39,11 +50,12 @@ export function hostSyn(segment: Segment, index: u32): void {
   const options = tcpOptionsAt(TCP_OPTIONS);
   if (options.mptcpCount != 0) {
     count(Counter.NATIVE_MPTCP_BYPASSED);
+    nativeSeen = true;
     bypass(segment, sourceOf(), segment.sourcePort, destinationOf());
     return;
   }
   // A signature covers what we would rewrite; without entropy there is no key: plain TCP in both cases.
-  if (options.md5 != 0 || options.malformed != 0 || !entropyHas(64)) {
+  if (options.md5 != 0 || options.malformed != 0 || !mayConvert()) {
     bypass(segment, sourceOf(), segment.sourcePort, destinationOf());
     return;
   }
