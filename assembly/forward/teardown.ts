@@ -20,8 +20,8 @@ import {
 import { armConnection, armSubflow } from "../connection/timers";
 import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
-import { abandonSubflow } from "../handover/abandon";
-import { handoverEnd, reconsider } from "../handover/switch";
+import { abandonSubflow, goOnElsewhere } from "../handover/abandon";
+import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
@@ -110,7 +110,7 @@ export function closeEnd(connection: Connection, subflow: Subflow, reason: Reaso
   subflowDestroy(subflow, reason);
   const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
   if (closing && connection.head == 0) connectionDestroy(connection, Reason.CLOSED);
-  else if (!closing) reconsider(connection, true);
+  else if (!closing && connection.active == 0 && connection.expireUs == 0) goOnElsewhere(connection);
 }
 
 /** The FIN flag of a packet from the peer, whose octets end at `finSsn`. */
@@ -127,7 +127,7 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
   // The peer closes this subflow only: close our side, too, and go on elsewhere.
   if (subflow.state == SubflowState.ESTABLISHED) {
     sendFin(connection, subflow);
-    if (connection.active == subflowIndex(subflow)) reconsider(connection, true);
+    if (connection.active == subflowIndex(subflow)) goOnElsewhere(connection);
   }
 }
 

@@ -43,13 +43,18 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   if (wasHandover) handoverEnd(connection, reason);
   if (tellPeer && wasEstablished) removeAddress(connection, id);
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;
+  goOnElsewhere(connection);
+}
+
+/** A subflow is lost or closing: new data goes elsewhere; without any other the connection waits for REJOIN_GRACE_MS. */
+export function goOnElsewhere(connection: Connection): void {
   reconsider(connection, true);
-  if (connection.active == 0) {
-    const grace = <u64>load<u32>(CONFIG + EngineConfig.REJOIN_GRACE_MS) * 1000;
-    connection.expireUs = nowUs() + (grace == 0 ? 1 : grace);
-    armConnection(connection);
-    standbyNow(connection);
-  } else {
+  if (connection.active != 0) {
     standbyLater(connection);
+    return;
   }
+  const grace = <u64>load<u32>(CONFIG + EngineConfig.REJOIN_GRACE_MS) * 1000;
+  connection.expireUs = nowUs() + (grace == 0 ? 1 : grace);
+  armConnection(connection);
+  standbyNow(connection);
 }

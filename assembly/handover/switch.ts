@@ -59,6 +59,7 @@ export function chooseActive(connection: Connection): u32 {
  * the peer is asked by MP_PRIO to send there, too; false when the peer itself asked for it.
  */
 export function reconsider(connection: Connection, tellPeer: bool): void {
+  if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return; // its end has a deadline
   const chosen = chooseActive(connection);
   if (chosen == 0) {
     connection.active = 0;
