@@ -25,6 +25,7 @@ import { addressEqual } from "./memory/address";
 import { slabLive } from "./memory/slab";
 import { advertiseStart, removeAddress } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
+import { stopConverting } from "./forward/handshake";
 import { resetBoth } from "./forward/teardown";
 
 /**
@@ -33,6 +34,7 @@ import { resetBoth } from "./forward/teardown";
  */
 @inline const SWEEP_SIZE: u32 = COMMAND_SIZE + 64;
 @inline const CURSOR: usize = COMMAND_SIZE; // u32 next slab index, 0 = slot is free
+@inline const WAITING: u32 = 0xffffffff; // CURSOR of a SHUTDOWN that has seen all and waits for the last to go
 @inline const CONCERNED: usize = COMMAND_SIZE + 4;
 @inline const FAILED: usize = COMMAND_SIZE + 8;
 @inline const REASON: usize = COMMAND_SIZE + 12;
@@ -51,6 +53,7 @@ function runCommand(at: usize): void {
     const known = classSet(load<u32>(at, Command.CLASS), load<u32>(at, Command.PREFER_COUNT), at + Command.PREFER);
     reason = known ? Reason.NONE : Reason.LIMIT;
   } else if (kind < <u16>CommandKind.HANDOVER || kind > <u16>CommandKind.TRACE) reason = Reason.NOT_BUILT;
+  if (kind == CommandKind.SHUTDOWN) stopConverting();
   if (reason != Reason.NONE) {
     answer(at, reason, 0, 0);
     return;
@@ -202,11 +205,12 @@ function subflowHasId(connection: Connection, id: u32): bool {
   return false;
 }
 
+/** Established connections are reset on both sides and linger, so that a lost RST is said again; all others just end. */
 function applyShutdown(connection: Connection): Reason {
-  if (hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, ConnectionFlag.RESET)) {
-    if (!hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) resetBoth(connection, Reason.SHUTDOWN);
-  }
-  connectionDestroy(connection, Reason.SHUTDOWN);
+  const over = ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET;
+  const alive = hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, over);
+  if (alive) resetBoth(connection, Reason.SHUTDOWN);
+  else connectionDestroy(connection, Reason.SHUTDOWN);
   return Reason.NONE;
 }
 
@@ -229,8 +233,10 @@ export function runSweeps(): bool {
   let left = false;
   for (let i: u32 = 0; i < SWEEPS_MAX; i++) {
     const sweep = <usize>SWEEP_TABLE + <usize>i * SWEEP_SIZE;
-    if (load<u32>(sweep, CURSOR) == 0) continue;
-    if (!sweepStep(sweep)) left = true;
+    const cursor = load<u32>(sweep, CURSOR);
+    if (cursor == 0) continue;
+    if (cursor == WAITING) sweepWaits(sweep);
+    else if (!sweepStep(sweep)) left = true;
   }
   return left;
 }
@@ -253,8 +259,20 @@ function sweepStep(sweep: usize): bool {
   }
   store<u32>(sweep, cursor > connectionCapacity ? 0 : cursor, CURSOR);
   if (cursor <= connectionCapacity) return false;
+  if (load<u16>(sweep, Command.KIND) == CommandKind.SHUTDOWN) {
+    store<u32>(sweep, WAITING, CURSOR);
+    sweepWaits(sweep);
+    return true;
+  }
   answer(sweep, load<u32>(sweep, REASON), load<u32>(sweep, CONCERNED), load<u32>(sweep, FAILED));
   return true;
+}
+
+/** SHUTDOWN is answered when nothing is left: the timers of the connections that linger see to that. */
+function sweepWaits(sweep: usize): void {
+  if (connectionSlab().live != 0) return;
+  store<u32>(sweep, 0, CURSOR);
+  answer(sweep, Reason.NONE, load<u32>(sweep, CONCERNED), 0);
 }
 
 /** True if the sweep's command names this connection. A handover leaves alone what is not, or no more, converted. */

@@ -40,6 +40,10 @@
 @inline export const TIME_WAIT_US: u64 = 10_000_000;
 /** How long a reset connection answers challenge ACKs with correctly numbered RSTs. */
 @inline export const RESET_LINGER_US: u64 = 5_000_000;
+/** The same when the daemon is about to end: an operator waits for it. */
+@inline export const SHUTDOWN_LINGER_US: u64 = 800_000;
+/** Pause between repetitions of our own RSTs: longer than most round trips, three of them in SHUTDOWN_LINGER_US. */
+@inline export const RESET_REPEAT_US: u64 = 200_000;
 /** First retry of a FIN that the engine itself delivers to its host (notes: DATA_FIN without a last packet). */
 @inline export const HOST_FIN_RETRY_US: u64 = 200_000;
 @inline export const HOST_FIN_TRIES_MAX: u32 = 12;

@@ -6,7 +6,7 @@ import {
   Verdict,
 } from "./abi";
 import { nowUs } from "./clock";
-import { DEBUG } from "./config";
+import { CONTROL_REPEATS, DEBUG } from "./config";
 import { runSweeps } from "./commands";
 import { Connection, connectionAt, ConnectionFlag, hasFlag } from "./connection/connection";
 import { connectionDestroy } from "./connection/lifecycle";
@@ -19,8 +19,7 @@ import { finRetry } from "./forward/payload-to-tcp";
 import { fromSubflow } from "./forward/from-subflow";
 import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
-import { closeEnd, finRetrySubflow, resetHost } from "./forward/teardown";
-import { CONTROL_REPEATS } from "./config";
+import { closeEnd, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
 import { danPullFire } from "./handover/dan-pull";
 import { standbyJoin } from "./handover/standby";
 import { handoverCheckIdle, handoverEnd } from "./handover/switch";
@@ -99,11 +98,7 @@ function connectionTimer(connection: Connection, now: u64): void {
   if (due(connection.transitionUs, now)) transitionEnd(connection);
   if (due(connection.hostFinUs, now)) finRetry(connection);
   if (due(connection.advertiseUs, now)) advertiseNow(connection);
-  if (due(connection.controlUs, now)) {
-    sendRemoved(connection);
-    repeatPrio(connection, connection.controlTries + 1 >= <u8>CONTROL_REPEATS);
-    controlRepeatLater(connection);
-  }
+  if (due(connection.controlUs, now)) controlTimer(connection);
   if (due(connection.joinUs, now)) {
     connection.joinUs = 0;
     handoverCheckIdle(connection);
@@ -112,6 +107,17 @@ function connectionTimer(connection: Connection, now: u64): void {
   if (due(connection.handoverDeadlineUs, now)) handoverEnd(connection, Reason.TIMEOUT);
   if (due(connection.expireUs, now)) expire(connection);
   else armConnection(connection);
+}
+
+/** What has no acknowledgement of its own is said again. */
+function controlTimer(connection: Connection): void {
+  if (hasFlag(connection, ConnectionFlag.RESET)) {
+    repeatReset(connection);
+    return;
+  }
+  sendRemoved(connection);
+  repeatPrio(connection, connection.controlTries + 1 >= <u8>CONTROL_REPEATS);
+  controlRepeatLater(connection);
 }
 
 /** A handshake that was never finished, a good-bye that is over, or a connection that got no new subflow in time. */

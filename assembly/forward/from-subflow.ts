@@ -11,7 +11,8 @@ import { nowUs } from "../clock";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import { connectionDestroy, connectionFallback, emitSubflowEvent } from "../connection/lifecycle";
-import { findConnection, findSubflow } from "../connection/lookup";
+import { Listener, listenerOf } from "../connection/listeners";
+import { findConnection, findSubflow, findToken } from "../connection/lookup";
 import { pathAt } from "../connection/paths";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet,
@@ -33,7 +34,7 @@ import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { ackToTcp, takePeerAck } from "./ack-to-tcp";
 import { stranger } from "./from-tcp";
 import { parseOptions } from "./handshake";
-import { peerSynAck } from "./host-opens";
+import { nativeOpened, peerSynAck } from "./host-opens";
 import { peerSyn, peerThirdAck } from "./peer-opens";
 import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
@@ -83,7 +84,10 @@ function unknownTuple(segment: Segment): void {
     const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
     const join = (mptcp.present & (1 << MP_JOIN)) != 0;
     if (join && (mptcp.present & (1 << MP_CAPABLE)) == 0) {
-      peerJoinSyn(segment);
+      // A token that is not ours may be our host's own, where it speaks MPTCP itself.
+      const forHost = findToken(mptcp.joinToken) == 0 && speaksMptcp(segment.destinationPort);
+      if (forHost) acceptUntouched(segment);
+      else peerJoinSyn(segment);
       return;
     }
     if (join || known == 0 && (mptcp.present & (1 << MP_CAPABLE)) == 0) acceptUntouched(segment);
@@ -93,6 +97,11 @@ function unknownTuple(segment: Segment): void {
   // The host's own tuple, but its subflow is gone: these numbers are not the host's any more.
   if (known != 0) dropSegment(segment, DropReason.SUBFLOW_CLOSED);
   else stranger(segment, destinationOf(), segment.destinationPort, sourceOf(), segment.sourcePort);
+}
+
+/** True if the host may have MPTCP connections of its own on `port`: it listens there with MPTCP, or opened one. */
+function speaksMptcp(port: u32): bool {
+  return listenerOf(port) == Listener.MPTCP || nativeOpened();
 }
 
 /** A packet of the initial subflow before MPTCP is agreed. True if it goes on as an ordinary one. */

@@ -8,7 +8,7 @@
 // to the first join SSN = TSN on the initial subflow, so that nothing but options has ever been changed.
 
 import { CONFIG, DropReason, EngineConfig, SetOperationKind, SubflowState } from "../abi";
-import { nowUs } from "../clock";
+import { entropyHas, nowUs } from "../clock";
 import { Connection } from "../connection/connection";
 import { idsnOfDigest, keyDraw, tokenOf } from "../connection/keys";
 import { subflowCreate } from "../connection/lifecycle";
@@ -28,6 +28,18 @@ import { acceptUntouched, destinationOf, dropSegment, rewrite, Segment, sourceOf
 @inline export const FLAG_NO_JOIN: u32 = 0x20; // C
 @inline export const FLAG_ALGORITHMS: u32 = 0x1f; // D … H
 @inline export const HMAC_SHA256: u32 = 0x01; // H
+
+let draining: bool = false;
+
+/** From now on every new connection stays plain TCP: the daemon is about to end. */
+export function stopConverting(): void {
+  draining = true;
+}
+
+/** True if a new connection may be converted: we are not about to end, and there is entropy for its key and a join. */
+export function mayConvert(): bool {
+  return !draining && entropyHas(64);
+}
 
 /** Parses both kinds of options of the segment into their scratch structs. */
 export function parseOptions(segment: Segment): void {

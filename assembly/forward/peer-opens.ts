@@ -1,7 +1,6 @@
 // The handshake of a connection that the peer opens: peerSyn ──► hostSynAck ──► peerThirdAck.
 
 import { ConnectionState, Counter, DropReason, EventKind, Reason, SetOperationKind, SubflowState } from "../abi";
-import { entropyHas } from "../clock";
 import { DSS_OVERHEAD } from "../config";
 import { clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import {
@@ -22,7 +21,7 @@ import {
   copySynOptions, NO_WINDOW_SCALE, tcpHasMptcp, TcpOptions, tcpOptionsAt, tcpOptionsParse,
 } from "../wire/tcp-options";
 import {
-  capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, NO_CLAMP, startReceive,
+  capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP, startReceive,
   startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
@@ -43,7 +42,7 @@ export function peerSyn(segment: Segment, index: u32): void {
   } else {
     const offered = capableAgreed(mptcp, 4) && mptcp.capableVersion >= 1;
     const native = listenerOf(segment.destinationPort) == Listener.MPTCP;
-    if (!offered || native || options.md5 != 0 || !entropyHas(64)) {
+    if (!offered || native || options.md5 != 0 || !mayConvert()) {
       acceptUntouched(segment);
       return;
     }

@@ -8,7 +8,9 @@
 
 import { ConnectionState, Counter, DropReason, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
-import { FIN_TRIES_MAX, RESET_LINGER_US, TIME_WAIT_US } from "../config";
+import {
+  CONTROL_REPEATS, FIN_TRIES_MAX, RESET_LINGER_US, RESET_REPEAT_US, SHUTDOWN_LINGER_US, TIME_WAIT_US,
+} from "../config";
 import {
   Connection, ConnectionFlag, hasFlag, setFlag, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
@@ -140,18 +142,35 @@ function sendFastclose(connection: Connection, subflow: Subflow, ssn: u32): void
   forgeOnSubflow(subflow, ssn, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
 }
 
-/** Keeps what is needed to answer challenge ACKs with correctly numbered RSTs, for a while. */
+/**
+ * Keeps what is needed to answer challenge ACKs with correctly numbered RSTs, for a while; what we reset
+ * ourselves is said again, since a lost RST leaves the peer waiting for good.
+ */
 function linger(connection: Connection, reason: Reason): void {
   setFlag(connection, ConnectionFlag.RESET);
   connection.closeReason = <u8>reason;
   connection.hostFinUs = 0;
   connection.advertiseUs = 0;
-  connection.controlUs = 0;
+  connection.controlUs = reason == Reason.FASTCLOSE ? 0 : nowUs() + RESET_REPEAT_US;
+  connection.controlTries = 0;
   connection.joinUs = 0;
   connection.transitionUs = 0;
   handoverEnd(connection, reason);
-  connection.expireUs = nowUs() + RESET_LINGER_US;
+  connection.expireUs = nowUs() + (reason == Reason.SHUTDOWN ? SHUTDOWN_LINGER_US : RESET_LINGER_US);
   armConnection(connection);
+}
+
+/** RST with MP_FASTCLOSE on every subflow but `except` (index, 0 = none). */
+function fastcloseAll(connection: Connection, except: u32): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (index != except) sendFastclose(connection, subflowAt(index), subflowAt(index).ssnNxt);
+  }
+}
+
+/** The timer of linger() fired: says it again. */
+export function repeatReset(connection: Connection): void {
+  fastcloseAll(connection, 0);
+  connection.controlUs = ++connection.controlTries >= <u8>CONTROL_REPEATS ? 0 : nowUs() + RESET_REPEAT_US;
 }
 
 /**
@@ -160,9 +179,7 @@ function linger(connection: Connection, reason: Reason): void {
  */
 export function hostReset(connection: Connection, segment: Segment): void {
   const active = connection.active;
-  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    if (index != active) sendFastclose(connection, subflowAt(index), subflowAt(index).ssnNxt);
-  }
+  fastcloseAll(connection, active);
   segmentCut(segment, 0);
   if (active == 0) {
     dropSegment(segment, DropReason.NO_USABLE_SUBFLOW);
@@ -184,9 +201,7 @@ export function resetHost(connection: Connection): void {
 /** Ends the connection on both sides: the host gets RST, the peer RST with MP_FASTCLOSE on every subflow. */
 export function resetBoth(connection: Connection, reason: Reason): void {
   resetHost(connection);
-  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    sendFastclose(connection, subflowAt(index), subflowAt(index).ssnNxt);
-  }
+  fastcloseAll(connection, 0);
   linger(connection, reason);
 }
 
