@@ -5,7 +5,7 @@
 //   → FIN of the subflow → has this closed the subflow or the connection?
 
 import {
-  ConnectionState, Counter, DropReason, EventKind, PacketFlag, Reason, SubflowState,
+  ConnectionState, Counter, Direction, DropReason, EventKind, PacketFlag, Reason, SubflowState,
 } from "../abi";
 import { nowUs } from "../clock";
 import { SEQUENCE_SPAN } from "../config";
@@ -18,17 +18,18 @@ import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet,
 } from "../connection/subflow";
 import { count, countAdd } from "../counters";
-import { abandonSubflow } from "../handover/abandon";
+import { abandonSubflow, RST_UNSPECIFIED } from "../handover/abandon";
 import { standbyNow } from "../handover/standby";
 import { reconsider } from "../handover/switch";
-import { MPTCP_OPTIONS } from "../scratch";
+import { FORGE_OPTIONS, MPTCP_OPTIONS } from "../scratch";
 import { seqGt, seqLeq } from "../seq/space";
 import { handleAddAddr } from "../signalling/addresses";
-import { forgeAck } from "../signalling/forge";
+import { forgeAck, forgePacket } from "../signalling/forge";
 import { forgetRemote } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
 import {
   ADD_ADDR, DSS, MP_CAPABLE, MP_FASTCLOSE, MP_JOIN, MP_PRIO, MptcpOptions, mptcpOptionsAt, REMOVE_ADDR,
+  writeTcpRst,
 } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { ackToTcp, takePeerAck } from "./ack-to-tcp";
@@ -95,13 +96,25 @@ function unknownTuple(segment: Segment): void {
     return;
   }
   // The host's own tuple, but its subflow is gone: these numbers are not the host's any more.
-  if (known != 0) dropSegment(segment, DropReason.SUBFLOW_CLOSED);
+  if (known != 0) refuseLate(segment);
   else stranger(segment, destinationOf(), segment.destinationPort, sourceOf(), segment.sourcePort);
 }
 
 /** True if the host may have MPTCP connections of its own on `port`: it listens there with MPTCP, or opened one. */
 function speaksMptcp(port: u32): bool {
   return listenerOf(port) == Listener.MPTCP || nativeOpened();
+}
+
+/** For a subflow that we gave up: RST, as a closed socket would, or the peer goes on sending here for ever. */
+function refuseLate(segment: Segment): void {
+  if ((segment.flags & (TCP_RST | TCP_ACK)) == TCP_ACK) {
+    const end = writeTcpRst(FORGE_OPTIONS, 0, RST_UNSPECIFIED);
+    forgePacket(
+      Direction.WIRE, destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort,
+      segment.segAck, 0, TCP_RST, 0, end, 0, 0,
+    );
+  }
+  dropSegment(segment, DropReason.SUBFLOW_CLOSED);
 }
 
 /** A packet of the initial subflow before MPTCP is agreed. True if it goes on as an ordinary one. */
