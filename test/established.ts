@@ -146,7 +146,8 @@ export class Established {
 
   /** Octets [at, at + length) of the host, each place looking different. */
   hostData(at: number, length: number, fields: HostFields = {}, delivery: { flags?: number } = {}): Outcome {
-    return this.fromHost({ at, flags: "PA", payload: p.payloadPattern(length, at), ...fields }, delivery);
+    const payload = fields.payload ?? p.payloadPattern(length, at);
+    return this.fromHost({ at, flags: "PA", ...fields, payload }, delivery);
   }
 
   /** A packet of the peer; by default a pure ACK that acknowledges nothing, with its DATA_ACK. */
@@ -164,7 +165,8 @@ export class Established {
   /** Octets [offset, offset + length) of the peer; on the initial subflow they have the same place there. */
   peerData(offset: number, length: number, fields: PeerFields = {}, map: DssFields = {}): Outcome {
     const ssn = map.ssn ?? (fields.at ?? offset) + 1;
-    const data = { at: offset, flags: "PA", payload: p.payloadPattern(length, offset), ...fields };
+    const payload = fields.payload ?? p.payloadPattern(length, offset);
+    const data = { at: offset, flags: "PA", ...fields, payload };
     return this.fromPeer(data, [this.dssData(offset, length, { ...map, ssn })]);
   }
 
@@ -225,7 +227,7 @@ export class Established {
     return sent;
   }
 
-  peerThirdAck(fields: PeerFields = {}, options = [p.capableAck(this.peer.key, this.ourKey)]): Outcome {
+  peerThirdAck(fields: PeerFields = {}, options: p.Option[] = [p.capableAck(this.peer.key, this.ourKey)]): Outcome {
     return this.fromPeer(fields, options);
   }
 
