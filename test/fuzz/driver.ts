@@ -132,7 +132,8 @@ export class Driver {
     const descriptor = abi.DESCRIPTORS + i * abi.DESCRIPTOR_SIZE;
     this.engine.octets.fill(0xa5, slot, at + octets.length + 64);
     this.engine.octets.set(octets, at);
-    this.engine.octets.fill(0xff, descriptor, descriptor + abi.DESCRIPTOR_SIZE); // stale output must not pass for a verdict
+    // Stale output must not pass for a verdict.
+    this.engine.octets.fill(0xff, descriptor, descriptor + abi.DESCRIPTOR_SIZE);
     view.setUint32(descriptor + abi.Descriptor.OFFSET, at, true);
     view.setUint32(descriptor + abi.Descriptor.LENGTH, octets.length, true);
     view.setUint32(descriptor + abi.Descriptor.HOOK, hook, true);

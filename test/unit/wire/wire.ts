@@ -40,16 +40,29 @@ export interface WireExports {
   tcpSetWindow(tcp: number, value: number): void;
   tcpSetChecksum(tcp: number, value: number): void;
   tcpSetUrgentPointer(tcp: number, value: number): void;
-  // biome-ignore format: one line per function
-  tcpBuild(tcp: number, sport: number, dport: number, seq: number, ack: number, headerLength: number, flags: number, window: number): void;
+  tcpBuild(
+    tcp: number,
+    sport: number,
+    dport: number,
+    seq: number,
+    ack: number,
+    headerLength: number,
+    flags: number,
+    window: number,
+  ): void;
   sumOctets(ptr: number, length: number): bigint;
   sumAdd(a: bigint, b: bigint): bigint;
   fold(sum: bigint): number;
   pseudoHeaderSum(packet: number, tcpLength: number): bigint;
   tcpChecksumValid(packet: number, tcp: number, tcpLength: number): number;
   tcpChecksumFill(packet: number, tcp: number, tcpLength: number): void;
-  // biome-ignore format: one line per function
-  tcpChecksumFillWithPayloadSum(packet: number, tcp: number, headerLength: number, payloadLength: number, payloadSum: bigint): void;
+  tcpChecksumFillWithPayloadSum(
+    packet: number,
+    tcp: number,
+    headerLength: number,
+    payloadLength: number,
+    payloadSum: bigint,
+  ): void;
   headerSum(packet: number, tcp: number, headerLength: number, tcpLength: number): bigint;
   tcpChecksumAdjust(packet: number, tcp: number, oldSum: bigint, newSum: bigint, oldField: number): void;
   checksumCorrupt(tcp: number): void;
@@ -68,13 +81,20 @@ export interface WireExports {
   writeCapableSyn(p: number, flags: number): number;
   writeCapableSynAck(p: number, flags: number, key: bigint): number;
   writeCapableAck(p: number, flags: number, senderKey: bigint, receiverKey: bigint): number;
-  // biome-ignore format: one line per function
   writeCapableData(p: number, flags: number, senderKey: bigint, receiverKey: bigint, dataLength: number): number;
   writeJoinSyn(p: number, backup: number, addressId: number, token: number, nonce: number): number;
   writeJoinSynAck(p: number, backup: number, addressId: number, hmac: number, nonce: number): number;
   writeJoinAck(p: number, hmac: number): number;
-  // biome-ignore format: one line per function
-  writeDss(p: number, hasDan: number, dan: number, hasMap: number, dsn: number, ssnRel: number, dataLength: number, dataFin: number): number;
+  writeDss(
+    p: number,
+    hasDan: number,
+    dan: number,
+    hasMap: number,
+    dsn: number,
+    ssnRel: number,
+    dataLength: number,
+    dataFin: number,
+  ): number;
   writeDssInfinite(p: number, hasDan: number, dan: number, dsn: number, ssnRel: number): number;
   writeAddAddr(p: number, addressId: number, address16: number, port: number, hmac8: number): number;
   writeRemoveAddr(p: number, ids: number, count: number): number;
