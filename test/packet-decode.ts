@@ -167,7 +167,8 @@ function showMptcp(option: MptcpOption): string {
       return `mpcapable v${option.version} flags[${option.flags.toString(16)}] key[${keys.join(", ")}]${tail}`;
     }
     case "mpJoin": {
-      const head = `mp_join_${option.form.replace("synack", "syn_ack")} backup=${option.backup ? 1 : 0} address_id=${option.addressId}`;
+      const form = option.form.replace("synack", "syn_ack");
+      const head = `mp_join_${form} backup=${option.backup ? 1 : 0} address_id=${option.addressId}`;
       const token = option.token === undefined ? "" : ` token=0x${option.token.toString(16)}`;
       const nonce = option.nonce === undefined ? "" : ` rand=0x${option.nonce.toString(16)}`;
       return `${head}${token}${nonce}${option.hmac ? ` hmac=${hex(option.hmac)}` : ""}`;

@@ -218,7 +218,8 @@ export function show(decoded: Packet | Uint8Array): string {
   const flags = p.flags.replace("A", ".") || "-";
   const ack = p.flags.includes("A") ? ` ack ${p.ack}` : "";
   const options = p.options.length > 0 ? ` <${p.options.map(showOption).join(",")}>` : "";
-  const bad = `${p.ipChecksumValid ? "" : " BAD-IP-SUM"}${p.checksumValid ? "" : p.checksumPseudo ? " partial" : " BAD-TCP-SUM"}`;
+  const wrong = p.checksumPseudo ? " partial" : " BAD-TCP-SUM";
+  const bad = `${p.ipChecksumValid ? "" : " BAD-IP-SUM"}${p.checksumValid ? "" : wrong}`;
   const line = `${host(p.src, p.sport)} > ${host(p.dst, p.dport)} ${flags} ${p.seq}:${end}(${p.payload.length})${ack}`;
   return `${line} win ${p.win}${options}${p.optionsMalformed ? " BAD-OPTIONS" : ""}${bad}`;
 }
