@@ -8,7 +8,7 @@ import {
   ConnectionState, Counter, Descriptor, Direction, DropReason, EventKind, Reason, SetOperationKind, SubflowState,
   Verdict,
 } from "../abi";
-import { drawU32, entropyHas } from "../clock";
+import { drawU32, entropyHas, nowUs } from "../clock";
 import {
   Connection, connectionAt, ConnectionFlag, hasFlag, hostAddress, setFlag,
 } from "../connection/connection";
@@ -17,7 +17,7 @@ import { findToken } from "../connection/lookup";
 import { pathAddressId, pathOfAddress } from "../connection/paths";
 import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
-import { armSubflow } from "../connection/timers";
+import { armConnection, armSubflow } from "../connection/timers";
 import { count } from "../counters";
 import { RST_MPTCP_ERROR, RST_PROHIBITED, resetSubflow } from "../handover/abandon";
 import { standbyLater } from "../handover/standby";
@@ -112,7 +112,9 @@ function established(connection: Connection, subflow: Subflow): void {
   } else {
     reconsider(connection, subflowHas(subflow, SubflowBit.OPENER));
   }
-  if (connection.removedCount != 0) connection.controlUs = 1; // what could not be sent before goes out now
+  if (connection.removedCount == 0) return;
+  connection.controlUs = nowUs(); // what could not be sent before goes out now
+  armConnection(connection);
 }
 
 /** A packet for a subflow that is not established yet. False if it completed the handshake and goes on as ordinary. */

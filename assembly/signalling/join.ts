@@ -185,13 +185,10 @@ function armRetry(subflow: Subflow): void {
   armSubflow(subflow);
 }
 
-/** The handshake timer of `subflow` fired: sends again, or gives up. False when the subflow is gone. */
+/** The handshake timer of `subflow` fired: sends again, or is at its end: false, and the caller gives the join up. */
 export function joinRetry(connection: Connection, subflow: Subflow): bool {
   subflow.rttUs = 0; // Karn: an answer would be ambiguous
-  if (++subflow.tries > <u8>JOIN_TRIES_MAX) {
-    joinFailed(connection, subflow, Reason.TIMEOUT);
-    return false;
-  }
+  if (++subflow.tries > <u8>JOIN_TRIES_MAX) return false;
   if (subflow.state == SubflowState.SYN_SENT) sendJoinSyn(connection, subflow);
   else if (subflow.state == SubflowState.SYN_RECEIVED) sendJoinSynAck(connection, subflow);
   else sendJoinAck(connection, subflow);
