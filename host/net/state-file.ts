@@ -1,7 +1,7 @@
 // Which daemon serves this network namespace, and what it has put into the kernel. The file is written before the first
 // kernel object, so that whatever a crash leaves behind can be found and removed. It is named after the inode of the
 // network namespace: namespaces made with `ip netns` share /run.
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Contents of the state file. */
@@ -34,8 +34,12 @@ function startTime(pid: number): string | null {
 
 /** The state file of this network namespace, if there is one. */
 export function readState(): DaemonState | null {
+  return readFile(file());
+}
+
+function readFile(path: string): DaemonState | null {
   try {
-    return JSON.parse(readFileSync(file(), "utf8")) as DaemonState;
+    return JSON.parse(readFileSync(path, "utf8")) as DaemonState;
   } catch {
     return null;
   }
@@ -77,6 +81,7 @@ export function claim(queue: number, socket: string): DaemonState | null {
     for (let attempt = 0; ; attempt++) {
       try {
         linkSync(draft, path);
+        forgetDead();
         return dead;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt === 2) throw error;
@@ -88,6 +93,15 @@ export function claim(queue: number, socket: string): DaemonState | null {
     }
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+/** Removes the files of dead daemons of other namespaces, most of which are gone too. Leftovers are found without them. */
+function forgetDead(): void {
+  for (const name of readdirSync(directory()).filter((entry) => /^\d+\.json$/.test(entry))) {
+    const path = join(directory(), name);
+    const state = readFile(path);
+    if (path !== file() && state !== null && !isAlive(state)) rmSync(path, { force: true });
   }
 }
 
