@@ -23,7 +23,9 @@ function wouldBeActive(connection: Connection, path: u32): bool {
 /** Joins the paths that are usable and have no subflow yet; after failures only every so often. */
 export function standbyJoin(connection: Connection): void {
   connection.joinUs = 0;
-  if (!hasFlag(connection, ConnectionFlag.OPENER) || !hasFlag(connection, ConnectionFlag.CONFIRMED)) return;
+  if (!hasFlag(connection, ConnectionFlag.OPENER)) return;
+  // RFC 8684 §3.1: no join before the peer has confirmed; but with no subflow left there is nothing to lose.
+  if (!hasFlag(connection, ConnectionFlag.CONFIRMED) && connection.active != 0) return;
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return;
   const inAdvance = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
   if (!inAdvance && connection.active != 0) return;
