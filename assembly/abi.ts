@@ -149,7 +149,8 @@ export const enum Status {
   BAD_CONFIG = 2, // a value out of range
   NO_MEMORY = 3, // memory too small for the capacity asked
   BAD_COUNT = 4, // count above the region's maximum
-  NOT_BUILT = 5, // reserved entry point
+  NOT_BUILT = 5, // reserved role
+  MORE = 6, // salvage() is not done yet: send what it made and call it again
 }
 
 /** Struct of one packet of a batch: the fields up to FLAGS are input, the rest output. */

@@ -6,6 +6,7 @@ import { seedTuples } from "./connection/keys";
 import { storeInit } from "./connection/store";
 import { count } from "./counters";
 import { beginCall, endCall, fireTimers, processBatch } from "./engine";
+import { salvageStep } from "./salvage";
 import { takeSnapshot } from "./snapshot";
 
 /** `value` where the embedder wrote 0. */
@@ -73,8 +74,13 @@ export function snapshot(cursor: u32): Status {
   return Status.OK;
 }
 
-/** Ends what a dead instance left behind; its memory is copied in by the embedder. */
+/**
+ * Ends the connections of a dead instance, whose slabs the embedder has copied here, a part per call: MORE
+ * until the engine is empty and ready for paths and packets.
+ */
 export function salvage(): Status {
   beginCall();
-  return Status.NOT_BUILT;
+  const status = salvageStep();
+  if (status == Status.OK) endCall();
+  return status;
 }

@@ -81,6 +81,10 @@ function unknownTuple(segment: Segment): void {
   const known = findConnection(destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort);
   const syn = (segment.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
   if (syn) {
+    if (!segmentVerify(segment)) {
+      dropSegment(segment, DropReason.TCP_CHECKSUM);
+      return;
+    }
     parseOptions(segment);
     const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
     const join = (mptcp.present & (1 << MP_JOIN)) != 0;

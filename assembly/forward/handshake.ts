@@ -120,11 +120,15 @@ export function keepTuple(segment: Segment, flags: u32, optionsEnd: usize): void
   );
 }
 
+/** Linux goes no lower either (net.ipv4.tcp_min_snd_mss). */
+@inline const MSS_LEAST: u32 = 48;
+
 /** The MSS shown to the host: what fits all usable paths and the peer, less what we add to its segments. */
 export function clampedMss(peerMss: u32, like: usize, overhead: u32): u32 {
   const headers: u32 = addressIsMapped(like) ? 40 : 60;
   const path = smallestMtu(like, 1500) - headers;
-  return min<u32>(peerMss == 0 ? MSS_DEFAULT : peerMss, path) - overhead;
+  const most = min<u32>(peerMss == 0 ? MSS_DEFAULT : peerMss, path);
+  return most > overhead + MSS_LEAST ? most - overhead : MSS_LEAST; // a peer may announce any MSS, even 1
 }
 
 /** Initial numbers of the peer's direction. */

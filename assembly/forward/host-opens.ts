@@ -21,7 +21,7 @@ import {
   bypass, capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP,
   parseOptions, startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
-import { acceptUntouched, destinationOf, Segment, segmentCut, sourceOf } from "./segment";
+import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
 
 let nativeSeen: bool = false;
 
@@ -131,7 +131,9 @@ function agree(connection: Connection, subflow: Subflow, options: TcpOptions): v
 /** The peer's SYN/ACK for a connection that our host opens. */
 export function peerSynAck(connection: Connection, subflow: Subflow, segment: Segment): void {
   if (segment.segAck != subflow.iss + 1) {
-    acceptUntouched(segment); // the host answers a wrong ACK itself (RFC 9293 §3.5.2)
+    // Before anything is agreed the host answers a wrong ACK itself (RFC 9293 §3.10.7.3).
+    if (subflow.state == SubflowState.SYN_SENT) acceptUntouched(segment);
+    else dropSegment(segment, DropReason.OUT_OF_WINDOW);
     return;
   }
   parseOptions(segment);

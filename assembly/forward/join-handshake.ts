@@ -18,7 +18,7 @@ import { pathAddressId, pathOfAddress } from "../connection/paths";
 import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
 import { armConnection, armSubflow } from "../connection/timers";
-import { count } from "../counters";
+import { count, countDrop } from "../counters";
 import { RST_MPTCP_ERROR, RST_PROHIBITED, resetSubflow } from "../handover/abandon";
 import { standbyLater } from "../handover/standby";
 import { handoverEnd, handoverProceed, reconsider } from "../handover/switch";
@@ -41,8 +41,9 @@ function consumeSyn(segment: Segment): void {
   store<u32>(segment.descriptor, segment.length, Descriptor.OUT_LENGTH);
 }
 
-/** Refuses a JOIN SYN: RST with MP_TCPRST. */
-function refuseSyn(segment: Segment, rstReason: u32): void {
+/** Refuses a JOIN SYN: RST with MP_TCPRST. The reason is counted as a drop: nothing of it reaches the host. */
+function refuseSyn(segment: Segment, rstReason: u32, reason: DropReason): void {
+  countDrop(reason);
   const end = writeTcpRst(FORGE_OPTIONS, 0, rstReason);
   forgePacket(
     Direction.WIRE, destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort,
@@ -57,7 +58,7 @@ export function peerJoinSyn(segment: Segment): void {
   count(Counter.JOINS_RECEIVED);
   const found = mptcp.joinLength == 12 ? findToken(mptcp.joinToken) : 0;
   if (found == 0) {
-    refuseSyn(segment, RST_MPTCP_ERROR);
+    refuseSyn(segment, RST_MPTCP_ERROR, DropReason.JOIN_NO_TOKEN);
     return;
   }
   const connection = connectionAt(found);
@@ -65,7 +66,7 @@ export function peerJoinSyn(segment: Segment): void {
   const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
   const index = open && !closing && entropyHas(16) ? createJoined(connection, segment) : 0;
   if (index == 0) {
-    refuseSyn(segment, RST_PROHIBITED);
+    refuseSyn(segment, RST_PROHIBITED, DropReason.JOIN_LIMIT);
     return;
   }
   consumeSyn(segment);

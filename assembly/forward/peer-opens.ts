@@ -33,8 +33,8 @@ export function peerSyn(segment: Segment, index: u32): void {
   let connection: Connection;
   if (index != 0) {
     connection = connectionAt(index);
-    const first = subflowAt(connection.head);
-    const repeated = connection.state == ConnectionState.SYN_RECEIVED && first.irs == segment.segSeq;
+    const waiting = connection.state == ConnectionState.SYN_RECEIVED && connection.head != 0;
+    const repeated = waiting && subflowAt(connection.head).irs == segment.segSeq;
     if (!repeated) {
       peerSynOnKnown(connection, segment);
       return;

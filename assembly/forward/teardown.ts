@@ -198,10 +198,15 @@ export function resetHost(connection: Connection): void {
   forgeToHost(connection, tsn, tanFromDan(connection, connection.dsnUna), TCP_RST | TCP_ACK, 0);
 }
 
-/** Ends the connection on both sides: the host gets RST, the peer RST with MP_FASTCLOSE on every subflow. */
-export function resetBoth(connection: Connection, reason: Reason): void {
+/** RST to the host, RST with MP_FASTCLOSE to the peer on every subflow; keeps nothing in mind. */
+export function resetAtOnce(connection: Connection): void {
   resetHost(connection);
   fastcloseAll(connection, 0);
+}
+
+/** Ends the connection on both sides, and lingers. */
+export function resetBoth(connection: Connection, reason: Reason): void {
+  resetAtOnce(connection);
   linger(connection, reason);
 }
 

@@ -155,8 +155,10 @@ export const Status = {
   NO_MEMORY: 3,
   /** count above the region's maximum */
   BAD_COUNT: 4,
-  /** reserved entry point */
+  /** reserved role */
   NOT_BUILT: 5,
+  /** salvage() is not done yet: send what it made and call it again */
+  MORE: 6,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 

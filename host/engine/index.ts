@@ -54,7 +54,7 @@ export interface DataPathOptions {
 /** Something went wrong in the data path. `message` is one line. */
 export class DataPathError extends Error {
   /**
-   * "trap": an engine died, its connections are lost, a fresh one took over. "trace": the trace file could not be
+   * "trap": an engine died, its connections were reset, a fresh one took over. "trace": the trace file could not be
    * written, tracing has stopped. "fatal": the data path has ended.
    */
   readonly kind: string;

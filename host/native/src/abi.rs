@@ -174,8 +174,10 @@ pub mod status {
     pub const NO_MEMORY: u32 = 3;
     /// count above the region's maximum
     pub const BAD_COUNT: u32 = 4;
-    /// reserved entry point
+    /// reserved role
     pub const NOT_BUILT: u32 = 5;
+    /// salvage() is not done yet: send what it made and call it again
+    pub const MORE: u32 = 6;
 }
 
 /// Struct of one packet of a batch: the fields up to FLAGS are input, the rest output.

@@ -57,6 +57,7 @@ pub struct Engine {
     tick: TypedFunc<(), u32>,
     command: TypedFunc<u32, u32>,
     snapshot: TypedFunc<u32, u32>,
+    salvage: TypedFunc<(), u32>,
 }
 
 impl Engine {
@@ -70,6 +71,7 @@ impl Engine {
             tick: instance.function0("tick")?,
             command: instance.function("command")?,
             snapshot: instance.function("snapshot")?,
+            salvage: instance.function0("salvage")?,
             instance,
         };
         engine.write_config(options);
@@ -194,6 +196,24 @@ impl Engine {
         self.instance.memory_mut()[start..start + records.len()].copy_from_slice(records);
         let count = records.len() as u32 / abi::COMMAND_SIZE;
         self.instance.call("command", &self.command, count)
+    }
+
+    /// Takes over the counters and the slabs of a dead engine of the same options, for `salvage`.
+    pub fn inherit(&mut self, dead: &Engine) {
+        let end = self.header(engine_header::SLABS_END) as usize;
+        if end != dead.header(engine_header::SLABS_END) as usize {
+            return; // its header is damaged: so is the rest
+        }
+        let counters = abi::COUNTERS as usize;
+        for range in [counters..counters + abi::COUNTER_MAX as usize * 8, abi::SLABS_START as usize..end] {
+            self.instance.memory_mut()[range.clone()].copy_from_slice(&dead.instance.memory()[range]);
+        }
+    }
+
+    /// salvage(): MORE as long as there is more to end.
+    pub fn salvage(&mut self) -> Result<u32> {
+        self.prepare();
+        self.instance.call("salvage", &self.salvage, ())
     }
 
     /// One page of a snapshot: (status, records, next cursor; 0 = that was all).

@@ -265,6 +265,17 @@ impl<D: Device> Shard<D> {
         }
     }
 
+    /// Has the fresh engine end the connections that it inherited.
+    fn salvage(&mut self) -> Result<()> {
+        loop {
+            let status = self.engine.salvage()?;
+            self.carry_out(true);
+            if status != abi::status::MORE {
+                return Ok(());
+            }
+        }
+    }
+
     /// Sends the finished verdicts of the dead engine (the rest are DROP), lets the spare take over
     /// with the paths and preferences of the old one, and tells the host.
     fn fail_over(&mut self, error: Error) -> Result<()> {
@@ -277,10 +288,18 @@ impl<D: Device> Shard<D> {
         }
         let spare = self.nursery.take()?;
         let engine = std::mem::replace(&mut self.engine, spare);
+        // What killed salvage() would kill it again.
+        let salvaging = trap.call != "salvage";
+        if salvaging {
+            self.engine.inherit(&engine);
+        }
         let failure = describe(&trap);
         let packets = std::mem::take(&mut self.received);
         let coredump = self.nursery.bury(Corpse { engine, trap, packets });
         self.listener.failure(Failure { coredump, ..failure });
+        if salvaging && let Err(error) = self.salvage() {
+            return self.fail_over(error);
+        }
         let commands = self.remembered.octets();
         for chunk in commands.chunks((abi::COMMAND_SIZE * abi::COMMAND_MAX) as usize) {
             let outcome = self.engine.command(chunk);
@@ -298,7 +317,7 @@ fn describe(trap: &Trap) -> Failure {
     Failure {
         kind: "trap",
         message: format!(
-            "the engine died in {}(): {}; its connections are lost, a fresh engine took over",
+            "the engine died in {}(): {}; its connections were reset, a fresh engine took over",
             trap.call, trap.message
         ),
         backtrace: trap.backtrace.clone(),

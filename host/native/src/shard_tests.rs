@@ -86,6 +86,7 @@ fn engine_wat() -> String {
   (func (export "init") (param i32) (result i32)
     (i64.store (i32.const {deadline}) (i64.const -1)) (i32.const 0))
   (func (export "tick") (result i32) (i32.const 0))
+  (func (export "salvage") (result i32) (i32.const 0))
   (func (export "snapshot") (param i32) (result i32) (i32.const 5))
   (func (export "command") (param i32) (result i32) (i32.const 0))
   (func (export "process") (param $count i32) (result i32) (local $d i32)
