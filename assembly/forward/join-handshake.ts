@@ -43,6 +43,7 @@ function consumeSyn(segment: Segment): void {
 
 /** Refuses a JOIN SYN: RST with MP_TCPRST. The reason is counted as a drop: nothing of it reaches the host. */
 function refuseSyn(segment: Segment, rstReason: u32, reason: DropReason): void {
+  count(Counter.DROPPED);
   countDrop(reason);
   const end = writeTcpRst(FORGE_OPTIONS, 0, rstReason);
   forgePacket(

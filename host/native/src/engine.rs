@@ -200,12 +200,12 @@ impl Engine {
 
     /// Takes over the counters and the slabs of a dead engine of the same options, for `salvage`.
     pub fn inherit(&mut self, dead: &Engine) {
-        let end = self.header(engine_header::SLABS_END) as usize;
-        if end != dead.header(engine_header::SLABS_END) as usize {
+        let (start, end) = (abi::SLABS_START as usize, self.header(engine_header::SLABS_END) as usize);
+        if end < start || end != dead.header(engine_header::SLABS_END) as usize {
             return; // its header is damaged: so is the rest
         }
         let counters = abi::COUNTERS as usize;
-        for range in [counters..counters + abi::COUNTER_MAX as usize * 8, abi::SLABS_START as usize..end] {
+        for range in [counters..counters + abi::COUNTER_MAX as usize * 8, start..end] {
             self.instance.memory_mut()[range.clone()].copy_from_slice(&dead.instance.memory()[range]);
         }
     }
