@@ -188,3 +188,46 @@ export {
   writeRemoveAddr,
   writeTcpRst,
 } from "./wire/mptcp-options";
+
+// --- connection/ ---
+export { addAddrHmac, equalConstantTime, hashTuple, idsnOfDigest, joinHmac, keyDraw, tokenOf } from "./connection/keys";
+export { rtoUs, rttAcknowledged, rttCancel, rttSample, rttStart } from "./connection/rtt";
+export {
+  hostWindowUpdate,
+  peerWindowUpdate,
+  windowForHost,
+  windowForSubflow,
+  windowUnscaled,
+} from "./connection/window";
+export { commonBits, drawAddressId } from "./connection/paths";
+export { classSet, pathRank } from "./connection/classes";
+export { learnListener, listenerOf } from "./connection/listeners";
+export { parkAddress, unparkAddress } from "./connection/parking";
+
+import { halfOpenCount } from "./connection/lifecycle";
+import { subflowTable, tokenTable, tupleTable } from "./connection/store";
+
+/** Host tuples that can be found. */
+export function tuplesHeld(): u32 {
+  return tupleTable().count;
+}
+
+/** Wire tuples that can be found. */
+export function wireTuplesHeld(): u32 {
+  return subflowTable().count;
+}
+
+/** Tokens that can be found. */
+export function tokensHeld(): u32 {
+  return tokenTable().count;
+}
+
+/** Connections in their handshake. */
+export function halfOpenHeld(): u32 {
+  return halfOpenCount;
+}
+
+// --- clock, event-ring ---
+export { drawU32, drawU64, entropyHas } from "./clock";
+export { emitEvent } from "./event-ring";
+export { outboxCommit, outboxReserve, outboxReset } from "./outbox";

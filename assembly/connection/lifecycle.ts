@@ -30,7 +30,7 @@ import { armConnection, disarmConnection, disarmSubflow } from "./timers";
 
 let halfOpenHead: u32 = 0; // oldest
 let halfOpenTail: u32 = 0;
-let halfOpenCount: u32 = 0;
+export let halfOpenCount: u32 = 0;
 
 /**
  * A new connection in its handshake for the host's tuple, with `state` SYN_SENT or SYN_RECEIVED, or 0 when
