@@ -3,8 +3,8 @@
 //     node bench/throughput.ts [--rounds 5] [--seconds 2]
 //
 // All variants stand at the same time, each in namespaces of its own, and take turns within every round: what the
-// machine does to one of them it does to all. Medians over the rounds. Absolute figures are this machine's; the ratios to
-// the reflector (bench/reflector: the least that a rewriter on NFQUEUE can do) are what is to be compared.
+// machine does to one of them it does to all. Medians over the rounds. Absolute figures are this machine's; the
+// ratios to the reflector (bench/reflector: the least that a rewriter on NFQUEUE can do) are what is to be compared.
 
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

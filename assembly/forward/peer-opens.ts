@@ -21,8 +21,8 @@ import {
   copySynOptions, NO_WINDOW_SCALE, tcpHasMptcp, TcpOptions, tcpOptionsAt, tcpOptionsParse,
 } from "../wire/tcp-options";
 import {
-  capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP, startReceive,
-  startSubflowSend, takePeerKey,
+  capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP,
+  startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
 

@@ -20,8 +20,8 @@ export function readArrivals(file: string): Arrival[] {
 }
 
 /**
- * Longest time between two successive arrivals, ms, of those that end within [from, to]. A stream that stood still until
- * `to` counts with the time since its last record. Infinity when nothing arrived before `to` at all.
+ * Longest time between two successive arrivals, ms, of those that end within [from, to]. A stream that stood still
+ * until `to` counts with the time since its last record. Infinity when nothing arrived before `to` at all.
  */
 export function longestGapMs(arrivals: readonly Arrival[], fromNs: bigint, toNs: bigint): number {
   const times = arrivals.map((arrival) => arrival.arrivedNs).filter((at) => at <= toNs);

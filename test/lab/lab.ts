@@ -142,8 +142,8 @@ export class Lab {
   private async join(network: Network, path: string): Promise<void> {
     const { name, mtu = 1500 } = network;
     const [a, b] = network.ends.map((end) => this.host(end).namespace) as [string, string];
-    // An index unlike the peer's: when both are equal, the kernel takes the pair for one device that is its own link and
-    // reports its carrier up to a second late.
+    // An index unlike the peer's: when both are equal, the kernel takes the pair for one device that is its own link
+    // and reports its carrier up to a second late.
     const index = `${100 + this.topology.networks.indexOf(network)}`;
     const veth = (ns: string, peerNs: string, peer: string): Promise<string> => {
       const own = ["link", "add", name, "index", index, "mtu", `${mtu}`, "type", "veth"];

@@ -92,7 +92,8 @@ impl Default for Params {
 }
 
 impl Params {
-    /// These parameters with the members of the JSON object `change` replaced. Unknown members and wrong types are errors.
+    /// These parameters with the members of the JSON object `change` replaced. Unknown members and wrong
+    /// types are errors.
     pub fn merged(&self, change: &serde_json::Map<String, serde_json::Value>) -> Result<Params, String> {
         let mut whole = serde_json::to_value(self).map_err(|e| e.to_string())?;
         let members = whole.as_object_mut().expect("a struct serialises as an object");

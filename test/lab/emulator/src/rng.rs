@@ -26,7 +26,8 @@ impl Rng {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// True in `percent` of 100 calls. Zero draws nothing, so that unused faults do not shift the sequence of the others.
+    /// True in `percent` of 100 calls. Zero draws nothing, so that unused faults do not shift the sequence
+    /// of the others.
     pub fn percent(&mut self, percent: f64) -> bool {
         percent > 0.0 && self.unit() * 100.0 < percent
     }
