@@ -1,0 +1,128 @@
+// When a subflow goes and the connection stays (docs/CONFORMANCE.md N-38 … N-41).
+
+import { describe, expect, it } from "vitest";
+import * as abi from "../../../host/engine/abi.ts";
+import { delivered, type Established, joined, opener, sent } from "../../established.ts";
+import * as p from "../../packet.ts";
+
+const ROLES = ["opener", "responder"] as const;
+const subflows = (e: Established): number => e.scene.engine.header(abi.EngineHeader.SUBFLOWS);
+const connections = (e: Established): number => e.scene.engine.header(abi.EngineHeader.CONNECTIONS);
+const GRACE = { config: { REJOIN_GRACE_MS: 3_000 } };
+
+describe.each(ROLES)("one of two subflows goes, we are the %s", (role) => {
+  it("N-38 FIN of the peer: acknowledged, answered with FIN; the host is not told, data goes on on the other", () => {
+    const e = joined(role);
+    const out = e.fromPeer({ flags: "FA" });
+    expect(delivered(out).filter(({ flags }) => flags !== "A")).toEqual([]);
+    const mine = e.on(e.initial, out.toWire);
+    expect(mine.map(({ flags, ack }) => [flags, ack])).toEqual([
+      ["A", e.initial.irs + 2],
+      ["FA", e.initial.irs + 2],
+    ]);
+    expect(e.on(e.flow2, sent(e.hostData(0, 100)))).toHaveLength(1);
+    const data = e.peerData(0, 100, { flow: e.flow2, at: 0 }, { ssn: 1 });
+    expect(delivered(data)).toMatchObject([{ flags: expect.not.stringMatching(/F/), seq: e.tan(0) }]);
+    e.fromPeer({ at: 1, acks: 1 }); // the ACK of our FIN
+    e.scene.advance(20_000_000);
+    expect(subflows(e)).toBe(1);
+    expect(connections(e)).toBe(1);
+  });
+
+  it("N-38 our FIN is repeated until it is acknowledged", () => {
+    const e = joined(role);
+    e.fromPeer({ flags: "FA" });
+    const fins = () => e.on(e.initial, e.scene.advance(1_100_000).toWire).filter(({ flags }) => flags === "FA");
+    expect(fins()).toHaveLength(1);
+    e.fromPeer({ at: 1, acks: 1 });
+    for (let i = 0; i < 5; i++) expect(fins()).toEqual([]);
+  });
+
+  it("N-39 RST of the peer: the host is not told, and what is unacknowledged can be sent on the other", () => {
+    const e = joined(role);
+    e.hostData(0, 1000);
+    const out = e.fromPeer({ flags: "RA" }, []);
+    expect(delivered(out)).toEqual([]);
+    expect(out.events).toMatchObject([{ kind: "SUBFLOW_CLOSED", reason: "PEER_RESET", path: 1 }]);
+    const [again] = e.on(e.flow2, sent(e.hostData(0, 1000)));
+    expect(again?.payload).toEqual(p.payloadPattern(1000));
+    expect(p.option(again as p.Packet, "dss")).toMatchObject({
+      dsn: BigInt.asUintN(32, e.dsn(0)),
+      ssn: 1,
+      length: 1000,
+    });
+    expect(e.scene.counter(abi.Counter.REINJECTED)).toBe(1);
+  });
+
+  it("N-100 RST outside the window is not believed, one inside it is asked again", () => {
+    const e = joined(role);
+    const far = e.fromPeer({ flags: "RA", at: 100_000_000 }, []);
+    expect(far).toMatchObject({ verdict: "drop", reason: "RST_OUT_OF_WINDOW", toWire: [] });
+    const near = e.fromPeer({ flags: "RA", at: 100 }, []);
+    expect(near).toMatchObject({ verdict: "drop", reason: "RST_OUT_OF_WINDOW" });
+    expect(e.on(e.initial, near.toWire)).toMatchObject([{ flags: "A", ack: e.initial.irs + 1 }]);
+    expect(subflows(e)).toBe(2);
+  });
+
+  it("N-41 a keep-alive or probe on an idle subflow is answered there; the host sees nothing", () => {
+    const e = joined(role);
+    e.peerData(0, 10, { flow: e.flow2, at: 0 }, { ssn: 1 });
+    e.fromHost({ acks: 10 });
+    for (const payload of [undefined, "?"]) {
+      const out = e.fromPeer({ flow: e.flow2, at: 9, ...(payload && { payload }) }, payload ? [] : [e.dataAck(0)]);
+      expect(delivered(out)).toEqual([]);
+      expect(e.on(e.flow2, out.toWire)).toMatchObject([{ flags: "A", ack: e.flow2.irs + 11 }]);
+      expect(out.toWire).toHaveLength(1);
+    }
+  });
+});
+
+describe("the last subflow goes", () => {
+  const lose = {
+    "by RST": (e: Established) => e.fromPeer({ flags: "RA" }, []),
+    "by FIN": (e: Established) => e.fromPeer({ flags: "FA" }),
+    "with its path": (e: Established) => e.scene.setPath(1, { address4: "10.0.1.1", flags: 0 }),
+  };
+
+  it.each(Object.entries(lose))("N-40 %s: the host is reset only after the grace period", (_, loss) => {
+    const e = opener(GRACE);
+    expect(delivered(loss(e)).filter(({ flags }) => flags !== "A")).toEqual([]);
+    expect(e.hostData(0, 10)).toMatchObject({ verdict: "drop", reason: "NO_USABLE_SUBFLOW" });
+    for (let ms = 0; ms < 2_900; ms += 100) expect(e.scene.advance(100_000).toHost).toEqual([]);
+    const end = [e.scene.advance(100_000), e.scene.advance(100_000)];
+    const resets = end.flatMap(({ toHost }) => toHost);
+    expect(resets).toMatchObject([{ flags: "RA", seq: e.tan(0), ack: e.tsn(0), checksumValid: true }]);
+    e.scene.advance(30_000_000);
+    expect([connections(e), subflows(e)]).toEqual([0, 0]);
+  });
+
+  it("N-40 a new join within the grace period saves it", () => {
+    const e = opener({ ...GRACE, flags: abi.ConfigFlag.STANDBY });
+    const lost = e.fromPeer({ flags: "RA" }, []);
+    const joins = [lost, e.scene.advance(64)].flatMap(({ toWire }) => toWire);
+    const syn = joins.find((packet) => packet.src === e.addresses.host2) as p.Packet;
+    const nonce = p.option(syn, "mpJoin")?.nonce as number;
+    const { src, dst, sport, dport, seq } = syn;
+    const flow = { local: src, remote: dst, localPort: sport, remotePort: dport, iss: seq, irs: 7e6 };
+    const proof = p.joinSynAck(p.joinHmacB(e.ourKey, e.peer.key, nonce, 5), 5);
+    e.fromPeer({ flow, flags: "SA", at: -1 }, [p.mss(1460), proof]);
+    e.fromPeer({ flow });
+    for (let i = 0; i < 50; i++) expect(e.scene.advance(100_000).toHost).toEqual([]);
+    expect(e.on(flow, sent(e.hostData(0, 10)))).toHaveLength(1);
+  });
+});
+
+describe("a connection that was reset", () => {
+  it("ends with its linger time, whichever of its subflows the peer resets first", () => {
+    for (const first of [0, 1]) {
+      const e = joined("opener");
+      e.fromHost({ flags: "RA" });
+      const flow = first === 0 ? e.initial : e.flow2;
+      const out = e.fromPeer({ flow, flags: "RA" }, []);
+      expect(out.toWire.filter((packet) => p.option(packet, "mpPrio"))).toEqual([]);
+      for (let i = 0; i < 10; i++) e.scene.advance(1_000_000);
+      expect([connections(e), subflows(e)]).toEqual([0, 0]);
+      expect(e.scene.nextUs).toBe(Infinity);
+    }
+  });
+});
