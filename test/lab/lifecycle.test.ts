@@ -2,9 +2,9 @@
 
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Scenario } from "./scenario.ts";
+import { expectExact, Scenario } from "./scenario.ts";
 import { type CommandResult, defaultConfig, runShunt, startShunt, writeConfig } from "./shunt.ts";
-import { twoNetworks } from "./topology.ts";
+import { nativeServer, twoNetworks } from "./topology.ts";
 
 const MB = 1_000_000;
 /** `shunt up` must refuse within this time, ms. */
@@ -42,6 +42,26 @@ describe("end of a daemon", () => {
       expect(await scenario.lab.host(name).configuration()).toBe(before);
     },
   );
+
+  it.each([
+    ["a daemon", false],
+    ["the kernel's own MPTCP", true],
+  ])("SIGTERM on the client, one path, %s at the other end: the transfer goes on as plain TCP", async (_, native) => {
+    const topology = native ? nativeServer : twoNetworks;
+    const scenario = await Scenario.start({ topology, nativeServer: native });
+    const onlyWifi = { path: [{ name: "wifi", interface: "wifi" }], policy: { prefer: ["wifi"] } };
+    if (!native) scenario.shunts.set("server", await startShunt(scenario.server, onlyWifi));
+    scenario.shunts.set("client", await startShunt(scenario.client, onlyWifi));
+    const call = scenario.call({ up: 20 * MB, down: 20 * MB, timeoutSeconds: 60 });
+    await call.reached({ down: 5 * MB });
+    const converted = await scenario.wire("wifi");
+    expect((await scenario.shunt("client").stop()).code).toBe(0);
+    await expectExact(scenario, await call.outcomes());
+    expect(converted.forward.tcp.mptcp.dss, "it was MPTCP before").toBeGreaterThan(100);
+    const { forward } = await scenario.wire("wifi");
+    expect(forward.tcp.mptcp.mpFail, "the peer was asked").toBeGreaterThan(0);
+    expect(forward.tcp.newPayloadBytes).toBeGreaterThan(15 * MB);
+  });
 
   it("leaves an idle host as it found it, and frees its name for the next", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks });

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import { expectCarried, expectExact, expectNativeContent, Scenario } from "./scenario.ts";
-import { nativeClient, nativeServer, twoNetworks } from "./topology.ts";
+import { bare, nativeClient, nativeServer, twoNetworks } from "./topology.ts";
+import { countWire, readWire } from "./wire-counters.ts";
 
 const MB = 1_000_000;
 const SHARE = 2 * MB;
@@ -37,6 +38,22 @@ describe.each([4, 6] as const)("native peer over IPv%i", (family) => {
     await expectCarried(scenario, "wifi", share);
     await expectCarried(scenario, "ethernet", share);
     await expectNativeContent(scenario.client);
+  });
+});
+
+describe("one subflow at full speed", () => {
+  it("N-43 1 GB from a proxied host to a native server: every byte, and no complaint of its kernel", async () => {
+    const nativeMptcp = { server: "announce" } as const;
+    const scenario = await Scenario.start({
+      topology: { ...bare, nativeMptcp },
+      shunt: { client: {} },
+      nativeServer: true,
+    });
+    await countWire(scenario.client, "wifi");
+    await expectExact(scenario, await scenario.call({ up: 1000 * MB }).outcomes());
+    const wire = await readWire(scenario.client, "wifi");
+    expect(wire.out.mptcp.payloadBytes).toBeGreaterThanOrEqual(1000 * MB);
+    await expectNativeContent(scenario.server);
   });
 });
 
