@@ -126,6 +126,11 @@ export class Established {
   /** DSN of the peer's octet `offset`; 64 bits. */
   peerDsn = (offset: number): bigint => BigInt.asUintN(64, this.peer.idsn + 1n + BigInt(offset));
 
+  /** Both ends have announced SACK. */
+  get hasSack(): boolean {
+    return this.options.sack !== false;
+  }
+
   private takeKey(key: bigint | undefined): void {
     if (key === undefined) throw new Error("no key of ours in this packet");
     this.ourKey = key;

@@ -38,7 +38,7 @@ import { writeCapableData, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
 import { acknowledgeOthers, ackToSubflow, tellNews, writeProjectedSack } from "./ack-to-subflow";
 import { rewriteToSubflow, traceSent } from "./route";
-import { dropSegment, Segment, segmentCut } from "./segment";
+import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 
 /** One piece of a segment, as pieceAt() found it. */
 let pieceSubflow: u32 = 0;
@@ -266,9 +266,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       else ackToSubflow(connection, segment);
       return;
     }
-    segment.payload += <u32>old;
-    segment.payloadLength -= <u32>old;
-    segment.payloadSummed = 0;
+    segmentSkip(segment, <u32>old);
     dsn += old;
   }
   const newFrom = connection.dsnNxt;

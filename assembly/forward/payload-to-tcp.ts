@@ -32,7 +32,7 @@ import { TCP_ACK, TCP_FIN, TCP_PSH } from "../wire/tcp";
 import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
 import { writeHostOptions } from "./ack-to-tcp";
 import { rewriteToHost, traceReceived } from "./route";
-import { acceptUntouched, dropSegment, Segment, segmentCut } from "./segment";
+import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 
 const enum Mapping {
   NONE = 0, // the packet carries no mapping
@@ -190,12 +190,18 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
     infiniteMapping(connection, subflow, segment);
     return;
   }
-  const ssn = segment.segSeq;
-  const mapped = recvTableFind(recvTableOf(subflow), ssn, OUT);
+  let mapped = recvTableFind(recvTableOf(subflow), segment.segSeq, OUT);
+  // A repetition without a mapping of its own, partly acknowledged: what the table still knows begins at the SAN.
+  const below = subflow.rcvSan - segment.segSeq;
+  if (mapped == 0 && below < segment.payloadLength) {
+    segmentSkip(segment, below);
+    mapped = recvTableFind(recvTableOf(subflow), segment.segSeq, OUT);
+  }
   if (mapped == 0) {
     unmapped(connection, subflow, segment);
     return;
   }
+  const ssn = segment.segSeq;
   const dsn = load<u64>(OUT);
   const octets = min<u32>(mapped, segment.payloadLength);
   if (!bookArrival(connection, subflow, segment, ssn, dsn, octets)) return;

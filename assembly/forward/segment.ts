@@ -131,6 +131,14 @@ export function segmentCut(segment: Segment, octets: u32): void {
   segment.payloadSummed = 0;
 }
 
+/** Takes the first `octets` off the payload; the sequence number moves with it. */
+export function segmentSkip(segment: Segment, octets: u32): void {
+  segment.segSeq += octets;
+  segment.payload += octets;
+  segment.payloadLength -= octets;
+  if (octets != 0) segment.payloadSummed = 0;
+}
+
 /** Verdict: the packet leaves as it came. */
 export function acceptUntouched(segment: Segment): void {
   count(Counter.ACCEPTED_UNTOUCHED);

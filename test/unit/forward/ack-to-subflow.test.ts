@@ -166,7 +166,7 @@ describe.each(CASES)("the host's acknowledgements, $name", ({ role, options }) =
     const e = single[role]({ ...options, confirmed: false });
     const blocks = [100, 300, 500, 700].map((offset): [number, number] => {
       // A DATA_ACK would confirm: map without one.
-      e.fromPeer({ at: offset, payload: 50 }, [{ ...e.dssData(offset, 50), dan: undefined } as p.Dss]);
+      e.fromPeer({ at: offset, payload: 50 }, [p.dss({ dsn: e.peerDsn(offset), ssn: offset + 1, length: 50 })]);
       return [e.tan(offset), e.tan(offset + 50)];
     });
     for (const outcome of [
