@@ -26,7 +26,7 @@ import { slabLive } from "./memory/slab";
 import { advertiseStart, removeAddress } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
 import { stopConverting } from "./forward/handshake";
-import { resetBoth } from "./forward/teardown";
+import { fallBack, resetBoth } from "./forward/teardown";
 
 /**
  * A sweep: a copy of its command (COMMAND_SIZE octets), then cursor, how many it concerned, how many
@@ -205,12 +205,15 @@ function subflowHasId(connection: Connection, id: u32): bool {
   return false;
 }
 
-/** Established connections are reset on both sides and linger, so that a lost RST is said again; all others just end. */
+/**
+ * The daemon is about to end. What can become plain TCP does; other established connections are reset on both
+ * sides and linger, so that a lost RST is said again; what is half open or over just ends.
+ */
 function applyShutdown(connection: Connection): Reason {
   const over = ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET;
   const alive = hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, over);
-  if (alive) resetBoth(connection, Reason.SHUTDOWN);
-  else connectionDestroy(connection, Reason.SHUTDOWN);
+  if (!alive) connectionDestroy(connection, Reason.SHUTDOWN);
+  else if (!fallBack(connection, Reason.SHUTDOWN)) resetBoth(connection, Reason.SHUTDOWN);
   return Reason.NONE;
 }
 

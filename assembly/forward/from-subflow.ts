@@ -28,7 +28,7 @@ import { forgeAck, forgePacket } from "../signalling/forge";
 import { forgetRemote } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
 import {
-  ADD_ADDR, DSS, MP_CAPABLE, MP_FASTCLOSE, MP_JOIN, MP_PRIO, MptcpOptions, mptcpOptionsAt, REMOVE_ADDR,
+  ADD_ADDR, DSS, MP_CAPABLE, MP_FAIL, MP_FASTCLOSE, MP_JOIN, MP_PRIO, MptcpOptions, mptcpOptionsAt, REMOVE_ADDR,
   writeTcpRst,
 } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
@@ -41,7 +41,7 @@ import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, maybeCloseSubflows, peerFastclose, peerSubflowFin, peerSubflowReset, subflowCloseProgress,
+  answerAfterReset, maybeCloseSubflows, peerFail, peerFastclose, peerSubflowFin, peerSubflowReset, subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -178,6 +178,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     connectionFallback(connection, Reason.NO_DSS);
     return;
   }
+  if ((options.present & (1 << MP_FAIL)) != 0 && peerFail(connection, segment)) return;
   controlOptions(connection, subflow, options);
   if ((options.present & (1 << DSS)) != 0 && options.danOctets != 0) confirm(connection);
   takePeerAck(connection, subflow, segment);

@@ -14,7 +14,7 @@ import {
 import {
   Connection, ConnectionFlag, hasFlag, setFlag, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
-import { connectionDestroy, subflowDestroy } from "../connection/lifecycle";
+import { connectionDestroy, connectionFallback, subflowDestroy } from "../connection/lifecycle";
 import { rtoUs } from "../connection/rtt";
 import {
   rangesOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet,
@@ -27,12 +27,12 @@ import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
-import { forgeAck, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
-import { writeFastclose } from "../wire/mptcp-options";
+import { forgeAck, forgeAckWith, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
+import { writeFail, writeFastclose } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
 import { advanceSan } from "./ack-to-subflow";
 import { rewriteToSubflow } from "./route";
-import { dropSegment, Segment, segmentCut } from "./segment";
+import { acceptUntouched, dropSegment, Segment, segmentCut } from "./segment";
 
 // ---- graceful ------------------------------------------------------------------------------------------
 
@@ -253,4 +253,31 @@ export function peerSubflowReset(connection: Connection, subflow: Subflow, segme
 export function answerAfterReset(connection: Connection, subflow: Subflow, segment: Segment): void {
   if ((segment.flags & TCP_RST) == 0) sendFastclose(connection, subflow, segment.segAck);
   dropSegment(segment, DropReason.SUBFLOW_CLOSED);
+}
+
+// ---- back to plain TCP ---------------------------------------------------------------------------------
+
+/**
+ * Makes an established connection plain TCP, if that is possible: one subflow that was always the only one, so
+ * that SSN = TSN in both directions, and no DATA_FIN under way. MP_FAIL asks the peer to follow (RFC 8684 §3.7);
+ * it has no acknowledgement, so it is said three times. False when it is not possible.
+ */
+export function fallBack(connection: Connection, reason: Reason): bool {
+  const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
+  if (hasFlag(connection, obstacles) || !hasFlag(connection, ConnectionFlag.CONFIRMED)) return false;
+  if (connection.active == 0 || connection.subflowCount != 1) return false;
+  const subflow = subflowAt(connection.active);
+  // Sent again with a fresh SSN, octets have moved the subflow's numbers away from the host's.
+  if (<u32>(connection.dsnNxt - connection.localIdsn) != subflow.ssnNxt - subflow.iss) return false;
+  for (let i = 0; i < 3; i++) forgeAckWith(connection, subflow, writeFail(FORGE_OPTIONS, connection.rcvDan));
+  connectionFallback(connection, reason);
+  return true;
+}
+
+/** MP_FAIL of the peer: it goes on as plain TCP. The packet passes untouched, and so does all that follows. */
+export function peerFail(connection: Connection, segment: Segment): bool {
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN)) return false;
+  acceptUntouched(segment);
+  connectionFallback(connection, Reason.INFINITE_MAPPING);
+  return true;
 }
