@@ -122,8 +122,10 @@ export class Outgoing {
     if (tan > this.danSaid) fail(`TAN ${tan} beyond DAN ${this.danSaid}`, packet);
     if (tan < this.tan) fail(`TAN ${tan} behind ${this.tan}`, packet);
     this.tan = tan;
+    const blocks = p.option(packet, "sack")?.blocks ?? [];
+    if (blocks.length === 0) return;
     const there = new Set(this.flows.flatMap(({ arrived, offsets }) => [...arrived].map((ssn) => offsets.get(ssn))));
-    for (const [left, right] of p.option(packet, "sack")?.blocks ?? []) {
+    for (const [left, right] of blocks) {
       const [from, to] = [diff(left, this.e.tsn(0)), diff(right, this.e.tsn(0))];
       if (from >= to || (to > tan && from <= tan)) fail("SACK blocks above TAN or duplicates", packet);
       for (let i = from; i < to; i++) if (i >= tan && !there.has(i)) fail(`SACK of ${i}, which is nowhere`, packet);
