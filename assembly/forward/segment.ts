@@ -63,7 +63,8 @@ if (offsetof<Segment>() > 96) ERROR("Segment runs into its addresses");
 
 /** True if the packet lies wholly in the batch region, behind some headroom. */
 function inBatch(offset: u32, length: u32): bool {
-  return offset >= BATCH + 64 && length <= SLOT_SIZE && offset + length <= BATCH + BATCH_MAX * SLOT_SIZE;
+  if (length > SLOT_SIZE) return false; // before the subtraction: nothing here may wrap
+  return offset >= BATCH + 64 && offset <= BATCH + BATCH_MAX * SLOT_SIZE - length;
 }
 
 /**
