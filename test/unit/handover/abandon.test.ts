@@ -54,6 +54,23 @@ describe.each(ROLES)("one of two subflows goes, we are the %s", (role) => {
     expect(e.scene.counter(abi.Counter.REINJECTED)).toBe(1);
   });
 
+  it("N-39 the next subflow, in the lost one's place, does not inherit what that had in flight", () => {
+    const e = joined(role);
+    e.hostData(0, 1000);
+    e.fromPeer({ flags: "RA" }, []);
+    const { host, peer } = e.addresses;
+    const flow = { local: host, remote: peer, localPort: e.host.localPort, remotePort: 41000, iss: 0, irs: 9e6 };
+    const options = [p.mss(1460), p.sackOk, p.nop, p.ws(7), p.joinSyn(e.ourToken, 77, 6)];
+    const synAck = e.fromPeer({ flow, flags: "S", at: -1, ack: 0 }, options).toWire[0] as p.Packet;
+    flow.iss = synAck.seq;
+    const nonce = p.option(synAck, "mpJoin")?.nonce as number;
+    e.fromPeer({ flow }, [p.joinAck(p.joinHmacA(e.peer.key, e.ourKey, 77, nonce))]);
+    expect(subflows(e)).toBe(2);
+    const again = sent(e.hostData(0, 1000)).filter(({ payload }) => payload.length > 0);
+    expect(again).toHaveLength(1);
+    expect(p.option(again[0] as p.Packet, "dss")).toMatchObject({ ssn: 1, dsn: BigInt.asUintN(32, e.dsn(0)) });
+  });
+
   it("N-100 RST outside the window is not believed, one inside it is asked again", () => {
     const e = joined(role);
     const far = e.fromPeer({ flags: "RA", at: 100_000_000 }, []);
