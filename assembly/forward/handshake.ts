@@ -24,9 +24,7 @@ import { acceptUntouched, destinationOf, dropSegment, rewrite, Segment, sourceOf
 
 @inline export const NO_CLAMP: u32 = 65535;
 @inline export const FLAG_CHECKSUM: u32 = 0x80; // A
-@inline export const FLAG_EXTENSIBILITY: u32 = 0x40; // B
 @inline export const FLAG_NO_JOIN: u32 = 0x20; // C
-@inline export const FLAG_ALGORITHMS: u32 = 0x1f; // D … H
 @inline export const HMAC_SHA256: u32 = 0x01; // H
 
 let draining: bool = false;
@@ -47,11 +45,13 @@ export function parseOptions(segment: Segment): void {
   mptcpParse(segment.tcp, segment.tcpHeaderLength, mptcpOptionsAt(MPTCP_OPTIONS));
 }
 
-/** True if the MP_CAPABLE just parsed is one of v1 that we can speak: HMAC-SHA256, no checksums, no extension. */
+/**
+ * True if an MP_CAPABLE of `length` was parsed that asks for no checksums. Version, algorithm and B are as they
+ * must be: the parser takes no other.
+ */
 export function capableAgreed(options: MptcpOptions, length: u32): bool {
   if ((options.present & (1 << MP_CAPABLE)) == 0 || options.capableLength != length) return false;
-  if ((options.capableFlags & (FLAG_EXTENSIBILITY | FLAG_CHECKSUM)) != 0) return false;
-  return (options.capableFlags & FLAG_ALGORITHMS) == HMAC_SHA256;
+  return (options.capableFlags & FLAG_CHECKSUM) == 0;
 }
 
 /** Draws our key so that its token is unique and its low bits name this shard; false when the entropy is at its end. */

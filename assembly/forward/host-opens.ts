@@ -138,7 +138,7 @@ export function peerSynAck(connection: Connection, subflow: Subflow, segment: Se
   }
   parseOptions(segment);
   const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
-  const agreed = capableAgreed(mptcp, 12) && mptcp.capableVersion == 1 && mptcp.senderKey != 0;
+  const agreed = capableAgreed(mptcp, 12) && mptcp.senderKey != 0;
   if (!agreed) {
     acceptUntouched(segment);
     connectionFallback(connection, Reason.NO_MPTCP_IN_SYNACK);

@@ -40,7 +40,7 @@ export function peerSyn(segment: Segment, index: u32): void {
       return;
     }
   } else {
-    const offered = capableAgreed(mptcp, 4) && mptcp.capableVersion >= 1;
+    const offered = capableAgreed(mptcp, 4);
     const native = listenerOf(segment.destinationPort) == Listener.MPTCP;
     if (!offered || native || options.md5 != 0 || !mayConvert()) {
       acceptUntouched(segment);
@@ -147,8 +147,7 @@ export function peerThirdAck(connection: Connection, subflow: Subflow, segment: 
   const isAck = (segment.flags & TCP_ACK) != 0 && segment.segAck == subflow.iss + 1;
   const length: u32 = segment.payloadLength != 0 ? 22 : 20;
   const agreed =
-    capableAgreed(mptcp, length) && mptcp.capableVersion == 1 &&
-    mptcp.receiverKey == connection.localKey && mptcp.senderKey != 0;
+    capableAgreed(mptcp, length) && mptcp.receiverKey == connection.localKey && mptcp.senderKey != 0;
   if (!isAck) {
     acceptUntouched(segment);
     return false;
