@@ -10,7 +10,7 @@ import type { TcpHost } from "../model/tcp-host.ts";
 import { show } from "../packet.ts";
 import type { Scene } from "../scene.ts";
 
-const CASES = Number(process.env.CASES ?? 60);
+const CASES = Number(process.env.CASES ?? 30);
 const SIDES = ["a", "b"] as const;
 /** Longer than any deadline of the engine: a silent peer's FIN retries, TIME_WAIT, grace and half-open time-out. */
 const LONG_US = 400_000_000;
@@ -167,7 +167,8 @@ function run(random: Random): void {
     for (let i = random.between(3, 25); i > 0; i--) scenario.step();
     scenario.finish();
     for (const [client, server] of pairs) {
-      const through = (host: TcpHost) => host.over || host.state === "idle"; // idle: its client gave up before the SYN came
+      // idle: its client gave up before the SYN came
+      const through = (host: TcpHost) => host.over || host.state === "idle";
       expect([client, server].map(through), "hosts are through").toEqual([true, true]);
       const reset = client.reset || server.reset;
       if (scenario.calm && !scenario.aborted) expect(reset, "nobody reset it").toBe(false);
