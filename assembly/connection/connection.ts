@@ -83,6 +83,7 @@ export const enum ConnectionFlag {
   PEER_NO_JOIN = 512, // C flag: no joins to the peer's initial address (RFC 8684 §3.1)
   PARKED = 1024, // PARK_ADDRESS was emitted
   ESTABLISHED_EVER = 2048,
+  SHORT_DSN = 16384, // the peer's mappings carry 4-octet DSNs: it is no Linux kernel (docs/decisions/0003)
   SCALED = 8192, // both ends of the TCP side announced a window scale
   DATA_ACK_SEEN = 16384, // the peer has sent a DATA_ACK: options pass in its direction
   SUBFLOWS_CLOSING = 4096, // both DATA_FINs are acknowledged, subflow FINs are out

@@ -24,7 +24,7 @@ import { hostSyn } from "./host-opens";
 import { hostSynAck, hostSynAckAlone } from "./peer-opens";
 import { payloadToSubflow } from "./payload-to-subflow";
 import { acceptUntouched, destinationOf, dropSegment, Segment, sourceOf } from "./segment";
-import { hostReset, maybeCloseSubflows } from "./teardown";
+import { answerHostAfterReset, hostReset, maybeCloseSubflows } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
 export function fromTcp(segment: Segment): void {
@@ -78,7 +78,7 @@ function onConnection(connection: Connection, segment: Segment): void {
     return;
   }
   if (hasFlag(connection, ConnectionFlag.RESET)) {
-    dropSegment(segment, DropReason.SUBFLOW_CLOSED);
+    answerHostAfterReset(connection, segment);
     return;
   }
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) {

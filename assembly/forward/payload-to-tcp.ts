@@ -50,6 +50,7 @@ export function takeMapping(connection: Connection, subflow: Subflow, segment: S
   if ((options.present & (1 << DSS)) != 0 && options.dsnOctets != 0) {
     if (options.dataLength == 0) return Mapping.INFINITE;
     dsn = options.dsnOctets == 8 ? options.dsn : expand(<u32>options.dsn, connection.rcvDsnMax);
+    if (options.dsnOctets == 4) setFlag(connection, ConnectionFlag.SHORT_DSN);
     ssnRel = options.ssnRel;
     length = options.dataLength;
     if ((options.dssFlags & 0x10) != 0) {

@@ -192,10 +192,24 @@ export function hostReset(connection: Connection, segment: Segment): void {
   linger(connection, Reason.HOST_RESET);
 }
 
-/** Resets our own host: SEQ is exactly what it expects next, so that it believes it (RFC 5961 §3). */
+/**
+ * Resets our own host. It believes a RST only if SEQ is exactly what it expects next (RFC 5961 §3), and that we
+ * know for sure only from its last acknowledgement, which may be delayed: so both candidates are sent, and
+ * while we linger every segment of the host is answered with the number it names.
+ */
 export function resetHost(connection: Connection): void {
-  const tsn = tsnFromDsn(connection, connection.rcvDan);
-  forgeToHost(connection, tsn, tanFromDan(connection, connection.dsnUna), TCP_RST | TCP_ACK, 0);
+  const acknowledged = tsnFromDsn(connection, connection.rcvDan);
+  const delivered = tsnFromDsn(connection, connection.rcvDsnMax);
+  const tan = tanFromDan(connection, connection.dsnUna);
+  forgeToHost(connection, acknowledged, tan, TCP_RST | TCP_ACK, 0);
+  if (dsnGt(connection.rcvDsnMax, connection.rcvDan)) forgeToHost(connection, delivered, tan, TCP_RST | TCP_ACK, 0);
+}
+
+/** A segment of the host on a connection that was reset: it has not believed our RST. */
+export function answerHostAfterReset(connection: Connection, segment: Segment): void {
+  const believes = (segment.flags & TCP_RST) != 0 || (segment.flags & TCP_ACK) == 0;
+  if (!believes) forgeToHost(connection, segment.segAck, 0, TCP_RST, 0);
+  dropSegment(segment, DropReason.SUBFLOW_CLOSED);
 }
 
 /** RST to the host, RST with MP_FASTCLOSE to the peer on every subflow; keeps nothing in mind. */
@@ -259,12 +273,14 @@ export function answerAfterReset(connection: Connection, subflow: Subflow, segme
 
 /**
  * Makes an established connection plain TCP, if that is possible: one subflow that was always the only one, so
- * that SSN = TSN in both directions, and no DATA_FIN under way. MP_FAIL asks the peer to follow (RFC 8684 §3.7);
+ * that SSN = TSN in both directions, no DATA_FIN under way, and a peer that is no Linux kernel (it would stall, see
+ * docs/decisions/0003). MP_FAIL asks the peer to follow (RFC 8684 §3.7);
  * it has no acknowledgement, so it is said three times. False when it is not possible.
  */
 export function fallBack(connection: Connection, reason: Reason): bool {
   const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
-  if (hasFlag(connection, obstacles) || !hasFlag(connection, ConnectionFlag.CONFIRMED)) return false;
+  const needed = ConnectionFlag.CONFIRMED | ConnectionFlag.SHORT_DSN;
+  if (hasFlag(connection, obstacles) || (connection.flags & needed) != needed) return false;
   if (connection.active == 0 || connection.subflowCount != 1) return false;
   const subflow = subflowAt(connection.active);
   // Sent again with a fresh SSN, octets have moved the subflow's numbers away from the host's.

@@ -43,6 +43,15 @@ describe.each(CASES)("the host's acknowledgements, $name", ({ role, options }) =
     expect(e.on(e.flow2, second)).toMatchObject([{ ack: san(e.flow2, 100) }]);
   });
 
+  it("N-61 nor on one that waits for octets of its own", () => {
+    const e = joined(role, options);
+    onSecond(e, 200, 50, 100); // [100, 200) was to come before it
+    e.peerData(0, 100);
+    const acks = sent(e.fromHost({ acks: 100, options: [p.sack([e.tan(200), e.tan(250)])] }));
+    expect(acks).toHaveLength(1);
+    expect(e.on(e.initial, acks)).toMatchObject([{ ack: san(e.initial, 100) }]);
+  });
+
   it("N-61 an ACK of a part moves each subflow as far as the part goes", () => {
     const e = joined(role, options);
     e.peerData(0, 100);

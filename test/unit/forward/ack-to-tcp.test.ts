@@ -61,6 +61,13 @@ describe.each(CASES)("the peer's acknowledgements, $name", ({ role, options }) =
     expect(tans(e, e.fromPeer({ acks: 300 }, [e.dataAck(300)]))).toEqual([300]);
   });
 
+  it("N-66 nor by an 8-octet DATA_ACK that only looks right in its low half", () => {
+    const e = single[role](options);
+    e.hostData(0, 300);
+    const ack = e.fromPeer({ acks: 300 }, [p.dss({ dan: e.dsn(200) + (1n << 32n), danOctets: 8 })]);
+    expect(tans(e, ack).filter((tan) => tan !== 0)).toEqual([]);
+  });
+
   it("N-67 where the DATA_ACK lags the SAN the host is told no more than the DATA_ACK", () => {
     const e = single[role](options);
     e.hostData(0, 300);
@@ -74,6 +81,18 @@ describe.each(CASES)("the peer's acknowledgements, $name", ({ role, options }) =
     e.hostData(0, 300);
     const ack = e.fromPeer({ acks: 300 }, [e.dataAck(100)]);
     expect(delivered(ack).map((packet) => p.option(packet, "sack"))).toEqual([undefined]);
+  });
+
+  it("N-67 nor when it is another subflow's", () => {
+    const e = joined(role, options);
+    e.hostData(0, 100);
+    e.scene.handover(2);
+    e.hostData(100, 100);
+    e.scene.advance(200_000); // the transition is over
+    const behind = delivered(e.fromPeer({ flow: e.flow2, acks: 100 }, [e.dataAck(0)]));
+    expect(behind.map((packet) => p.option(packet, "sack")?.blocks)).toEqual([[[e.tsn(100), e.tsn(200)]]]);
+    const adjacent = delivered(e.fromPeer({ flow: e.flow2, acks: 100 }, [e.dataAck(100)]));
+    expect(adjacent).toMatchObject([{ ack: e.tsn(100), options: [] }]);
   });
 
   it("N-67 what lies behind a gap is", () => {
