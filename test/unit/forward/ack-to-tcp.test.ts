@@ -145,7 +145,7 @@ describe.each(FAMILIES)("checksums towards the host, IPv%d", (family) => {
     const e = opener({ family });
     e.fromPeer({ payload: 80 }, [e.dssData(0, 80, { fin: true })]);
     const made = [...e.scene.advance(300_000).toHost, ...e.fromPeer({ at: 80 }, [p.mpFastclose(e.ourKey)]).toHost];
-    expect(made.map(({ flags }) => flags)).toEqual(["FA", "RA"]);
+    expect(new Set(made.map(({ flags }) => flags))).toEqual(new Set(["FA", "RA"]));
     expect(made.filter(({ checksumValid, ipChecksumValid }) => !checksumValid || !ipChecksumValid)).toEqual([]);
   });
 });
