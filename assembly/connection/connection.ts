@@ -78,15 +78,14 @@ export const enum ConnectionFlag {
   PEER_FIN = 16, // the peer's DATA_FIN is known
   RESET = 32, // reset by either side: only RSTs are answered
   TRACE = 64,
-  FIRST_DATA_SENT = 128, // the opener's first data left with MP_CAPABLE
+  SHORT_DSN = 128, // the peer's mappings carry 4-octet DSNs: it is no Linux kernel (docs/decisions/0003)
   JOINED_EVER = 256, // a second subflow has existed: no fallback any more (RFC 8684 §3.7)
   PEER_NO_JOIN = 512, // C flag: no joins to the peer's initial address (RFC 8684 §3.1)
   PARKED = 1024, // PARK_ADDRESS was emitted
   ESTABLISHED_EVER = 2048,
-  SHORT_DSN = 16384, // the peer's mappings carry 4-octet DSNs: it is no Linux kernel (docs/decisions/0003)
+  SUBFLOWS_CLOSING = 4096, // both DATA_FINs are acknowledged, subflow FINs are out
   SCALED = 8192, // both ends of the TCP side announced a window scale
   DATA_ACK_SEEN = 16384, // the peer has sent a DATA_ACK: options pass in its direction
-  SUBFLOWS_CLOSING = 4096, // both DATA_FINs are acknowledged, subflow FINs are out
 }
 
 @final @unmanaged

@@ -292,7 +292,8 @@ export function fallBack(connection: Connection, reason: Reason): bool {
 
 /** MP_FAIL of the peer: it goes on as plain TCP. The packet passes untouched, and so does all that follows. */
 export function peerFail(connection: Connection, segment: Segment): bool {
-  if (hasFlag(connection, ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN)) return false;
+  const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
+  if (hasFlag(connection, obstacles)) return false;
   acceptUntouched(segment);
   connectionFallback(connection, Reason.INFINITE_MAPPING);
   return true;

@@ -83,6 +83,16 @@ describe("assembly/", () => {
     expect(strings).toEqual([]);
   });
 
+  it("gives no two members of an enum the same number", () => {
+    const twice = assembly.flatMap((file) =>
+      [...readSource(file).matchAll(/const enum (\w+) \{(.*?)\n\}/gs)].flatMap(([, name, body = ""]) => {
+        const numbers = [...body.matchAll(/^\s*(\w+) = (\w+),/gm)].map(([, , number]) => number);
+        return new Set(numbers).size === numbers.length ? [] : [`${file}: ${name}`];
+      }),
+    );
+    expect(twice).toEqual([]);
+  });
+
   it("throws nothing and asserts with check()", () => {
     expect(matches(assembly, /\bthrow\b|\btry\b|\bassert\(|\babort\(/)).toEqual([]);
   });
