@@ -88,6 +88,8 @@ describe.each(CASES)("the peer's acknowledgements, $name", ({ role, options }) =
     e.hostData(0, 100);
     e.scene.handover(2);
     e.hostData(100, 100);
+    e.scene.handover(1);
+    e.hostData(200, 100);
     e.scene.advance(200_000); // the transition is over
     const behind = delivered(e.fromPeer({ flow: e.flow2, acks: 100 }, [e.dataAck(0)]));
     expect(behind.map((packet) => p.option(packet, "sack")?.blocks)).toEqual([[[e.tsn(100), e.tsn(200)]]]);

@@ -52,6 +52,13 @@ describe.each(CASES)("the peer's payload, $name", ({ role, options }) => {
     });
   });
 
+  it("N-51 an 8-octet DSN that only looks right in its low half maps nothing", () => {
+    const e = single[role](options);
+    e.peerData(0, 100);
+    const far = p.dss({ dan: e.dsn(0), dsn: e.peerDsn(100) + (1n << 32n), dsnOctets: 8, ssn: 101, length: 100 });
+    expect(delivered(e.fromPeer({ at: 100, payload: 100 }, [far]))).toEqual([]);
+  });
+
   it("N-52 a mapping that only the first of several packets carries holds for all", () => {
     const e = single[role](options);
     expect(given(e, delivered(e.fromPeer({ payload: 100 }, [e.dssData(0, 300)])))).toEqual([[0, 100]]);
