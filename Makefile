@@ -69,8 +69,8 @@ demo: setup build ## two networks, one live download, handovers
 bench: setup build ## the benchmark tables
 	for table in bench/*.ts; do echo "== $$table"; node $$table || exit 1; done
 
-soak: setup build ## what takes an hour: simulator, fuzzers, kill and upgrade loops
-	@if [ -f scripts/soak.sh ]; then scripts/soak.sh; else echo "soak: not built yet"; exit 1; fi
+soak: setup build ## what takes an hour: random tests with fresh seeds, handovers over and over (SOAK_MINUTES)
+	scripts/soak.sh
 
 clean: ## remove what was built
 	rm -rf build out host/native/target host/native/*.node

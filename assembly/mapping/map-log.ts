@@ -1,5 +1,5 @@
 import { RUN_SIZE, runAlloc, runAt, runFree } from "../memory/runs";
-import { San, Ssn, seqGt } from "../seq/space";
+import { San, Ssn, seqGeq, seqGt } from "../seq/space";
 
 // The log of a subflow's long maps. A super-packet gets one DSS, and the kernel copies it to every
 // segment; a Linux receiver that holds a part of such a map resets the subflow if a retransmission
@@ -92,6 +92,14 @@ export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32): bool {
 
 /** Finds the logged map that contains `ssn`: stores its first SSN at `out` and its length at `out + 4`. */
 export function mapLogFind(log: MapLog, ssn: Ssn, out: usize): bool {
+  if (log.count == 0) return false;
+  // What is asked for is nearly always the map just appended, or octets behind all maps.
+  const newest = entryAt(log.tail, <u32>chunkAt(log.tail).used - 1);
+  if (ssn - load<u32>(newest) < load<u32>(newest, 4)) {
+    store<u64>(out, load<u64>(newest));
+    return true;
+  }
+  if (seqGeq(ssn, load<u32>(newest) + load<u32>(newest, 4))) return false;
   for (let index = log.head; index != 0; index = chunkAt(index).next) {
     const used: u32 = chunkAt(index).used;
     for (let i: u32 = chunkAt(index).first; i < used; i++) {

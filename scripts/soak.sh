@@ -1,0 +1,20 @@
+#!/bin/bash
+# What CI has no time for: the random tests with fresh seeds, and the lab's handovers, over and over.
+#
+#     SOAK_MINUTES=60 make soak
+#
+# A failure prints SEED and CASE of what it found; the loop ends there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/.bin:$PATH"
+unset CI
+
+minutes=${SOAK_MINUTES:-60}
+round=0
+while [ $SECONDS -lt $((minutes * 60)) ]; do
+  round=$((round + 1))
+  echo "== round $round, $((SECONDS / 60)) of $minutes minutes"
+  CASES=300 vitest run --project unit test/fuzz test/property
+  vitest run --project lab test/lab/handover.test.ts test/lab/native.test.ts test/lab/lifecycle.test.ts
+done
+echo "soak: $round rounds without a failure"
