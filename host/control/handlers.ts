@@ -6,6 +6,7 @@ import { type PathTable, PathTableError } from "../net/path-table.ts";
 import { NATIVE_POLICIES } from "../policy/native.ts";
 import { ApiError } from "./api-error.ts";
 import { ask, type CommandAnswer } from "./commands.ts";
+import type { ControlContext } from "./context.ts";
 import type { EngineCommand, EnginePort } from "./engine-port.ts";
 import { type EventFeed, type EventFilter, type EventLine, matches } from "./events.ts";
 import type { Metrics } from "./metrics.ts";
@@ -13,19 +14,6 @@ import { reasonText } from "./reasons.ts";
 import { type ApiHandlers, type ApiRequest, openApi } from "./server.ts";
 import { pathStatuses, statusOf } from "./status.ts";
 import type { TraceSession } from "./trace-session.ts";
-
-/** What the handlers act on. */
-export interface ControlContext {
-  engine: EnginePort;
-  feed: EventFeed;
-  paths: PathTable;
-  metrics: Metrics;
-  trace: TraceSession;
-  config(): Config;
-  /** Reads the configuration file again. Throws ConfigError. */
-  reload(): Promise<string[]>;
-  startedMs: number;
-}
 
 /** Time-out of a handover unless the request names one (interface contract: 10 s). */
 export const HANDOVER_TIMEOUT_MS = 10_000;

@@ -1,8 +1,8 @@
 // A snapshot of the engine in the words of the outside: names for path ids, ages for times, milliseconds for RTTs.
 import { VERSION } from "../config/version.ts";
 import type { PathTable } from "../net/path-table.ts";
+import type { ControlContext } from "./context.ts";
 import type { Snapshot } from "./engine-port.ts";
-import type { ControlContext } from "./handlers.ts";
 
 type SnapshotConnection = Snapshot["connections"][number];
 type SnapshotSubflow = SnapshotConnection["subflows"][number];
