@@ -7,13 +7,11 @@ import { NATIVE_POLICIES } from "../policy/native.ts";
 import { ApiError } from "./api-error.ts";
 import { ask, type CommandAnswer } from "./commands.ts";
 import type { ControlContext } from "./context.ts";
-import type { EngineCommand, EnginePort } from "./engine-port.ts";
+import type { EngineCommand } from "./engine-port.ts";
 import { type EventFeed, type EventFilter, type EventLine, matches } from "./events.ts";
-import type { Metrics } from "./metrics.ts";
 import { reasonText } from "./reasons.ts";
 import { type ApiHandlers, type ApiRequest, openApi } from "./server.ts";
 import { pathStatuses, statusOf } from "./status.ts";
-import type { TraceSession } from "./trace-session.ts";
 
 /** Time-out of a handover unless the request names one (interface contract: 10 s). */
 export const HANDOVER_TIMEOUT_MS = 10_000;
