@@ -159,7 +159,7 @@ function complete(document: ConfigFile, file: string): Config {
     },
     engine: {
       queue: document.engine?.queue ?? DEFAULT_QUEUE,
-      batch: document.engine?.batch ?? 64,
+      batch: document.engine?.batch ?? 32,
       ports: document.engine?.ports === undefined ? DEFAULT_PORTS : portRange(document.engine.ports),
       rejoinGraceMs: Math.round((document.engine?.rejoin_grace ?? DEFAULT_REJOIN_GRACE_S) * 1000),
       standby: document.engine?.standby ?? true,
