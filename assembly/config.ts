@@ -11,8 +11,6 @@
 @inline export const DSS_OVERHEAD: u32 = 20;
 /** Octets of MP_CAPABLE with data (22), padded: what the opener's first data packet grows by (RFC 8684 §3.1). */
 @inline export const CAPABLE_DATA_OVERHEAD: u32 = 24;
-/** Octets of TCP options at most (RFC 9293 §3.1: data offset is 4 bits). */
-@inline export const TCP_OPTIONS_MAX: u32 = 40;
 /** Longest packet a verdict can carry: 65,535 less the netlink attribute's header. */
 @inline export const VERDICT_PACKET_MAX: u32 = 65531;
 /** SACK blocks beside a pure ACK's DSS (8 + 4 + 3 × 8 = 36 octets). */

@@ -11,9 +11,8 @@
 //     2048  1024  SACK blocks for the host, DSN space: up to 64 × 16
 //     3072   256  SACK blocks for the host, TSN space
 //     4096    16  crypto key · 4128 64 message · 4224 32 digest
-//     4352    64  addresses: two of 16 octets, for look-ups
+//     4352    16  an address, for look-ups
 //     4480    16  out parameters of mapping functions
-//     4608   128  headers of a packet being split
 
 import { SCRATCH } from "./abi";
 
@@ -33,6 +32,4 @@ import { SCRATCH } from "./abi";
 @inline export const CRYPTO_MESSAGE: usize = SCRATCH + 4128;
 @inline export const CRYPTO_DIGEST: usize = SCRATCH + 4224;
 @inline export const ADDRESS_A: usize = SCRATCH + 4352;
-@inline export const ADDRESS_B: usize = SCRATCH + 4368;
 @inline export const OUT: usize = SCRATCH + 4480;
-@inline export const SPLIT_HEADERS: usize = SCRATCH + 4608;

@@ -66,7 +66,6 @@ export interface Internals {
   sendTableFind(table: number, dsn: bigint): number;
   sendTableTrim(table: number, dsn: bigint): void;
   sendTableFree(table: number): void;
-  sendTableDsnOf(table: number, subflow: number, ssn: number, out: number): number;
   sendTableFreeSubflow(table: number, subflow: number, dsnFrom: bigint): void;
   sendTableCheck(table: number): number;
   sendRunsMax(): number;
@@ -88,7 +87,6 @@ export interface Internals {
   rangesAdd(ranges: number, left: number, right: number): number;
   rangesContiguous(ranges: number, from: number): number;
   rangesTrim(ranges: number, ssn: number): void;
-  rangesHighest(ranges: number, fallback: number): number;
   rangesFree(ranges: number): void;
   rangesCheck(ranges: number): number;
   rangesMax(): number;
@@ -103,7 +101,6 @@ export interface Internals {
     max: number,
   ): number;
   mergeBlocks(blocks: number, count: number): number;
-  mergeSsnBlocks(blocks: number, count: number): number;
   blocksAbove(blocks: number, count: number, dan: bigint): number;
   projectSan(recv: number, ranges: number, san: number, dan: bigint, blocks: number, count: number): number;
   projectDsnBlock(
@@ -122,7 +119,6 @@ export const TABLE = 0x10000;
 export const TABLE_2 = 0x10100;
 export const OUT = 0x10200;
 export const BLOCKS = 0x11000;
-export const BLOCKS_2 = 0x12000;
 export const RUNS = 0x20000;
 
 /** An instance of a test build in `pages` of memory, with the run slab made if `runs` is given. */

@@ -43,23 +43,24 @@
 //    248     4  flags                     ConnectionFlag bits
 //    252     4  classId
 //    256    16  send                      SendTable
-//    272     4  lastWindow                raw window last shown to the host
-//    276     4  mss                       payload octets of the host's largest segment (after the clamp)
-//    280     4  duplicateSubflow, 284 duplicateSsn, 288 duplicateLength, 292 duplicateDsn (low half)
-//    296     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
-//    300     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
-//    304     4  closedBytesLow …          payload of subflows that are gone is kept per path, not here
-//    308     1  state … see the class
+//    272     4  mss                       payload octets of the host's largest segment (after the clamp)
+//    276     4  duplicateSubflow, 280 duplicateSsn, 284 duplicateLength, 288 duplicateDsn (low half)
+//    292     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
+//    296     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
+//    300     4  hostWindow                octets, as of the host's last segment
+//    304    13  state … closeReason       see the class
+//    320     4  handovers
+//    324     4  nextHalfOpen, 328 previousHalfOpen: FIFO of half-open connections
 //    336    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
 //    432    16  hostAddress, 448 peerAddress, 464 u16 hostPort, 466 u16 peerPort
 //
-// Invariants (connectionCheck): C1 dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
+// Invariants: C1 dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
 // subflows in the list. C4 every subflow in the list names this connection.
 
 import { ConnectionState } from "../abi";
 import { REMOTE_ADDRESSES_MAX } from "../config";
 import { SendTable } from "../mapping/send-table";
-import { slabAlloc, slabAt, slabFree, slabGeneration, slabIndexOf } from "../memory/slab";
+import { slabAlloc, slabAt, slabFree, slabIndexOf } from "../memory/slab";
 import { check } from "../memory/check";
 import { Dan, Dsn, expand, Tan, Tsn } from "../seq/space";
 import { connectionSlab, connectionCapacity } from "./store";
@@ -134,7 +135,6 @@ export class Connection {
   sendTail: u32;
   sendCount: u32;
   sendZero: u32;
-  lastWindow: u32;
   mss: u32;
   duplicateSubflow: u32;
   duplicateSsn: u32;
@@ -156,15 +156,13 @@ export class Connection {
   removedCount: u8;
   remoteCount: u8; // entries of remoteAddresses
   closeReason: u8;
-  initialPath: u8;
-  advertiseRound: u8;
-  zero0: u8;
   handovers: u32;
-  nextHalfOpen: u32; // FIFO of half-open connections
+  nextHalfOpen: u32;
   previousHalfOpen: u32;
 }
 if (offsetof<Connection>("transitionUs") != 192) ERROR("Connection.transitionUs moved");
 if (offsetof<Connection>("sendHead") != SEND_OFFSET) ERROR("Connection.send moved");
+if (offsetof<Connection>("handovers") != 320) ERROR("Connection.handovers moved");
 if (offsetof<Connection>() > REMOTE_ADDRESSES_OFFSET + 8) ERROR("Connection: fields run into the addresses");
 if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) ERROR("Connection: addresses overlap");
 
@@ -230,11 +228,6 @@ export function connectionAlloc(): u32 {
 /** Gives slot `index` back; everything that hangs on it is gone already. */
 export function connectionRelease(index: u32): void {
   slabFree(connectionSlab(), index);
-}
-
-/** Generation of slot `index`, to name a connection that may die first. */
-@inline export function connectionGeneration(index: u32): u32 {
-  return slabGeneration(connectionSlab(), index);
 }
 
 @inline export function hasFlag(connection: Connection, flag: ConnectionFlag): bool {

@@ -173,7 +173,6 @@ export function subflowCreate(
   subflow.number = connection.nextNumber++;
   subflow.path = <u8>path;
   subflow.createdUs = nowUs();
-  subflow.heardUs = nowUs();
   memory.copy(localAddress(subflow), local, 16);
   memory.copy(remoteAddress(subflow), remote, 16);
   setSubflowPorts(subflow, localPt, remotePt);

@@ -16,21 +16,22 @@
 //     48     4  nonceLocal, 52 nonceRemote
 //     56     4  srttUs, 60 rttvarUs, 64 minRttUs, 68 rttSsn
 //     72     8  rttUs                     when the octet before rttSsn left; 0 = no sample runs
-//     80     8  createdUs, 88 heardUs     when a packet last came
-//     96     8  retryUs                   next retransmission of SYN, SYN/ACK, MP_JOIN ACK or FIN; 0 = none
-//    104     8  pullUs                    next DAN pull; 0 = none
-//    112     8  expireUs                  end of TIME_WAIT; 0 = none
-//    120    16  recv                      RecvTable
-//    136    16  ranges                    ReceivedRanges
-//    152    16  mapLog                    MapLog
-//    168    40  bytesSent bytesReceived packetsSent packetsReceived retransmitted
-//    208     4  rtxSsn, 212 rtxLength, 216 rtxDsn  last retransmission of the host here, to translate its DSACK
-//    220     4  unmapped                  payload octets that came without a mapping
-//    224     4  joinCommand               command that asked for it, 0 = policy
-//    228     …  small fields
+//     80     8  createdUs
+//     88     8  retryUs                   next retransmission of SYN, SYN/ACK, MP_JOIN ACK or FIN; 0 = none
+//     96     8  pullUs                    next DAN pull; 0 = none
+//    104     8  expireUs                  end of TIME_WAIT; 0 = none
+//    112    16  recv                      RecvTable
+//    128    16  ranges                    ReceivedRanges
+//    144    16  mapLog                    MapLog
+//    160    40  bytesSent bytesReceived packetsSent packetsReceived retransmitted
+//    200     4  rtxSsn, 204 rtxLength, 208 rtxDsn  last retransmission of the host here, to translate its DSACK
+//    212     4  unmapped                  payload octets that came without a mapping
+//    216     4  joinCommand               command that asked for it, 0 = policy
+//    220     4  peerWindow                raw window of the last packet, to tell duplicates
+//    224     8  state … pullTries         see the class
 //    256    36  local 16, remote 16, u16 localPort, u16 remotePort
 //
-// Invariants (subflowCheck): S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
+// Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 
 import { SubflowState } from "../abi";
 import { MapLog } from "../mapping/map-log";
@@ -41,9 +42,9 @@ import { slabAt, slabIndexOf } from "../memory/slab";
 import { San, Ssn } from "../seq/space";
 import { subflowCapacity, subflowSlab } from "./store";
 
-@inline const RECV_OFFSET: usize = 120;
-@inline const RANGES_OFFSET: usize = 136;
-@inline const MAP_LOG_OFFSET: usize = 152;
+@inline const RECV_OFFSET: usize = 112;
+@inline const RANGES_OFFSET: usize = 128;
+@inline const MAP_LOG_OFFSET: usize = 144;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
 
@@ -86,7 +87,6 @@ export class Subflow {
   rttSsn: Ssn;
   rttUs: u64;
   createdUs: u64;
-  heardUs: u64;
   retryUs: u64;
   pullUs: u64;
   expireUs: u64;
@@ -115,13 +115,11 @@ export class Subflow {
   peerScale: u8;
   tries: u8; // of the running retryUs
   pullTries: u8;
-  closeReason: u8;
-  zero0: u8;
-  zero1: u16;
 }
 if (offsetof<Subflow>("recv0") != RECV_OFFSET) ERROR("Subflow.recv moved");
 if (offsetof<Subflow>("ranges0") != RANGES_OFFSET) ERROR("Subflow.ranges moved");
 if (offsetof<Subflow>("log0") != MAP_LOG_OFFSET) ERROR("Subflow.mapLog moved");
+if (offsetof<Subflow>("state") != 224) ERROR("Subflow.state moved");
 if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addresses");
 
 /** The subflow at slab `index` (≥ 1). The only place that turns an index into an address. */

@@ -59,7 +59,7 @@ function readHostBlocks(connection: Connection, segment: Segment, dan: Dan): voi
 }
 
 /** The SAN that `subflow` may be sent now: projection of the host's TAN and SACK blocks, plus the peer's FIN. */
-export function sanOf(connection: Connection, subflow: Subflow): San {
+function sanOf(connection: Connection, subflow: Subflow): San {
   if (subflow.rcvSan == subflow.rcvHighest) return finSan(subflow, subflow.rcvSan);
   const san = projectSan(
     recvTableOf(subflow), rangesOf(subflow), subflow.rcvSan, connection.rcvDan, HOST_BLOCKS, hostBlockCount,
@@ -88,7 +88,7 @@ export function forgetHostBlocks(): void {
 }
 
 /** What `takeHostAck` found, for its callers. */
-export let ackMoved: bool = false; // the host's TAN moved
+let ackMoved: bool = false; // the host's TAN moved
 let windowChanged: bool = false;
 let windowMoved: bool = false; // the window closed or reopened: every subflow should know
 

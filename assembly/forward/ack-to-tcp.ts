@@ -147,7 +147,7 @@ export function writeHostOptions(connection: Connection, subflow: Subflow, segme
 }
 
 /** TSN that a segment to the host without payload carries: behind everything that came from the peer. */
-export function nextTsn(connection: Connection): u32 {
+function nextTsn(connection: Connection): u32 {
   let dsn: Dsn = connection.rcvDsnMax;
   const fin = hasFlag(connection, ConnectionFlag.PEER_FIN) && dsn == connection.peerFinDsn;
   if (fin && dsnGt(connection.rcvDan, connection.peerFinDsn)) dsn += 1;

@@ -64,7 +64,6 @@ export function fromSubflow(segment: Segment): void {
     return;
   }
   parseOptions(segment);
-  subflow.heardUs = nowUs();
   subflow.packetsReceived++;
   subflowClear(subflow, SubflowBit.STALE);
   const initial = subflowHas(subflow, SubflowBit.INITIAL);

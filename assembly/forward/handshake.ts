@@ -18,14 +18,12 @@ import { Subflow, subflowAt, SubflowBit } from "../connection/subflow";
 import { addressIsMapped } from "../memory/address";
 import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { setOperation } from "../set-operations";
-import { MP_CAPABLE, MptcpOptions, mptcpOptionsAt, mptcpParse } from "../wire/mptcp-options";
+import { CAPABLE_CHECKSUM, MP_CAPABLE, MptcpOptions, mptcpOptionsAt, mptcpParse } from "../wire/mptcp-options";
+import { TCP_OPTIONS_MAX } from "../wire/tcp";
 import { MSS_DEFAULT, tcpOptionsAt, tcpOptionsParse } from "../wire/tcp-options";
 import { acceptUntouched, destinationOf, dropSegment, rewrite, Segment, sourceOf } from "./segment";
 
 @inline export const NO_CLAMP: u32 = 65535;
-@inline export const FLAG_CHECKSUM: u32 = 0x80; // A
-@inline export const FLAG_NO_JOIN: u32 = 0x20; // C
-@inline export const HMAC_SHA256: u32 = 0x01; // H
 
 let draining: bool = false;
 
@@ -51,7 +49,7 @@ export function parseOptions(segment: Segment): void {
  */
 export function capableAgreed(options: MptcpOptions, length: u32): bool {
   if ((options.present & (1 << MP_CAPABLE)) == 0 || options.capableLength != length) return false;
-  return (options.capableFlags & FLAG_CHECKSUM) == 0;
+  return (options.capableFlags & CAPABLE_CHECKSUM) == 0;
 }
 
 /** Draws our key so that its token is unique and its low bits name this shard; false when the entropy is at its end. */
@@ -91,7 +89,6 @@ export function createInitial(connection: Connection, segment: Segment, opener: 
   const subflow = subflowAt(index);
   subflow.flags = SubflowBit.INITIAL | opener;
   subflow.state = <u8>(fromHost ? SubflowState.SYN_SENT : SubflowState.SYN_RECEIVED);
-  connection.initialPath = <u8>path;
   connection.active = index;
   return index;
 }
@@ -110,7 +107,7 @@ export function startSubflowSend(subflow: Subflow, iss: u32): void {
 
 /** Rewrites a segment of the handshake: tuple and numbers stay, options change. */
 export function keepTuple(segment: Segment, flags: u32, optionsEnd: usize): void {
-  if (optionsEnd - REWRITE_OPTIONS > 40) {
+  if (optionsEnd - REWRITE_OPTIONS > TCP_OPTIONS_MAX) {
     dropSegment(segment, DropReason.TCP_OPTIONS_MALFORMED);
     return;
   }

@@ -14,11 +14,11 @@ import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit } from "../connection/subflow";
 import { count, countDrop } from "../counters";
 import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
-import { mptcpOptionsAt, writeCapableSyn } from "../wire/mptcp-options";
+import { CAPABLE_HMAC_SHA256, CAPABLE_NO_JOIN, mptcpOptionsAt, writeCapableSyn } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
 import { copySynOptions, NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt } from "../wire/tcp-options";
 import {
-  bypass, capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP,
+  bypass, capableAgreed, clampedMss, createInitial, drawKey, keepTuple, mayConvert, NO_CLAMP,
   parseOptions, startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
@@ -94,7 +94,7 @@ function noteHostSyn(connection: Connection, segment: Segment, options: TcpOptio
 /** The SYN on the wire: no timestamps, no Fast Open, no ECN, no payload, MP_CAPABLE v1. */
 function sendHostSyn(segment: Segment): void {
   const octets = copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, NO_CLAMP);
-  const end = writeCapableSyn(REWRITE_OPTIONS + octets, HMAC_SHA256);
+  const end = writeCapableSyn(REWRITE_OPTIONS + octets, CAPABLE_HMAC_SHA256);
   segmentCut(segment, 0);
   keepTuple(segment, TCP_SYN, end);
 }
@@ -153,7 +153,7 @@ export function peerSynAck(connection: Connection, subflow: Subflow, segment: Se
     subflow.ssnUna = segment.segAck;
     connection.peerWindowRight = connection.dsnUna + <u64>segment.window;
     connection.mss = clampedMss(options.mss, sourceOf(), CAPABLE_DATA_OVERHEAD);
-    if ((mptcp.capableFlags & FLAG_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
+    if ((mptcp.capableFlags & CAPABLE_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
     subflow.state = <u8>SubflowState.ESTABLISHED;
     connectionSetOperation(connection, SetOperationKind.ADD_CONVERTED);
     connectionEstablish(connection);

@@ -27,7 +27,7 @@ import { RecvAdd, recvTableAdd, recvTableFind, recvTableTrim } from "../mapping/
 import { FORGE_OPTIONS, MPTCP_OPTIONS, OUT } from "../scratch";
 import { Dsn, dsnGeq, dsnGt, dsnLeq, dsnLt, expand, seqGt, seqLeq, seqLt, Ssn } from "../seq/space";
 import { forgeAck, forgePacket, forgeToHost } from "../signalling/forge";
-import { DSS, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
+import { DSS, DSS_DATA_FIN, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_PSH } from "../wire/tcp";
 import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
 import { writeHostOptions } from "./ack-to-tcp";
@@ -53,7 +53,7 @@ export function takeMapping(connection: Connection, subflow: Subflow, segment: S
     if (options.dsnOctets == 4) setFlag(connection, ConnectionFlag.SHORT_DSN);
     ssnRel = options.ssnRel;
     length = options.dataLength;
-    if ((options.dssFlags & 0x10) != 0) {
+    if ((options.dssFlags & DSS_DATA_FIN) != 0) {
       length -= 1;
       notePeerFin(connection, dsn + <u64>length);
     }
@@ -221,7 +221,7 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
 }
 
 /** RFC 8684 §3.7: the peer gives MPTCP up. With one subflow its numbers are the host's: nothing is left to rewrite. */
-export function infiniteMapping(connection: Connection, subflow: Subflow, segment: Segment): void {
+function infiniteMapping(connection: Connection, subflow: Subflow, segment: Segment): void {
   if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
     dropSegment(segment, DropReason.NO_MAPPING);
     resetSubflow(subflow, RST_MIDDLEBOX);
@@ -263,6 +263,6 @@ export function finRetry(connection: Connection): void {
 
 /** True if the packet's DATA_FIN is one that the host has acknowledged long ago: its sender waits for our DATA_ACK. */
 export function repeatsOldFin(connection: Connection, options: MptcpOptions): bool {
-  const isFin = (options.present & (1 << DSS)) != 0 && (options.dssFlags & 0x10) != 0;
+  const isFin = (options.present & (1 << DSS)) != 0 && (options.dssFlags & DSS_DATA_FIN) != 0;
   return isFin && hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnGeq(connection.rcvDan, connection.peerFinDsn + 1);
 }

@@ -15,13 +15,15 @@ import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { setOperation } from "../set-operations";
 import { advertiseStart } from "../signalling/addresses";
 import { forgeAck } from "../signalling/forge";
-import { MptcpOptions, mptcpOptionsAt, writeCapableSyn, writeCapableSynAck } from "../wire/mptcp-options";
+import {
+  CAPABLE_HMAC_SHA256, CAPABLE_NO_JOIN, MptcpOptions, mptcpOptionsAt, writeCapableSyn, writeCapableSynAck,
+} from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
 import {
   copySynOptions, NO_WINDOW_SCALE, tcpHasMptcp, TcpOptions, tcpOptionsAt, tcpOptionsParse,
 } from "../wire/tcp-options";
 import {
-  capableAgreed, clampedMss, createInitial, drawKey, FLAG_NO_JOIN, HMAC_SHA256, keepTuple, mayConvert, NO_CLAMP,
+  capableAgreed, clampedMss, createInitial, drawKey, keepTuple, mayConvert, NO_CLAMP,
   startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
@@ -67,7 +69,7 @@ export function peerSyn(segment: Segment, index: u32): void {
   let end: usize = REWRITE_OPTIONS;
   end += copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, connection.mss);
   // A port that we have not heard yet may speak MPTCP itself: leave it the chance to say so.
-  if (listenerOf(segment.destinationPort) == Listener.UNKNOWN) end = writeCapableSyn(end, HMAC_SHA256);
+  if (listenerOf(segment.destinationPort) == Listener.UNKNOWN) end = writeCapableSyn(end, CAPABLE_HMAC_SHA256);
   segmentCut(segment, 0);
   keepTuple(segment, TCP_SYN, end);
 }
@@ -80,7 +82,7 @@ function noteSyn(
   subflow.peerScale = <u8>(options.windowScale == NO_WINDOW_SCALE ? 255 : options.windowScale);
   connection.peerScale = subflow.peerScale;
   if (options.sackPermitted != 0) setFlag(connection, ConnectionFlag.SACK);
-  if ((mptcp.capableFlags & FLAG_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
+  if ((mptcp.capableFlags & CAPABLE_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
   connection.mss = clampedMss(options.mss, sourceOf(), DSS_OVERHEAD);
   connection.dsnNxt = connection.localIdsn + 1;
   connection.dsnUna = connection.dsnNxt;
@@ -125,7 +127,7 @@ export function hostSynAck(connection: Connection, segment: Segment): void {
   connection.synCount = 1;
   connectionSetOperation(connection, SetOperationKind.ADD_CONVERTED);
   const octets = copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, NO_CLAMP);
-  const end = writeCapableSynAck(REWRITE_OPTIONS + octets, HMAC_SHA256, connection.localKey);
+  const end = writeCapableSynAck(REWRITE_OPTIONS + octets, CAPABLE_HMAC_SHA256, connection.localKey);
   segmentCut(segment, 0);
   keepTuple(segment, TCP_SYN | TCP_ACK, end);
 }

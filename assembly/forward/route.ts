@@ -25,11 +25,9 @@ export function rewriteToSubflow(
 export function rewriteToHost(
   segment: Segment, connection: Connection, tsn: Tsn, tan: Tan, flags: u32, optionsEnd: usize,
 ): bool {
-  const window = windowForHost(connection);
-  connection.lastWindow = window;
   return rewrite(
     segment, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),
-    tsn, tan, flags, window, optionsEnd,
+    tsn, tan, flags, windowForHost(connection), optionsEnd,
   );
 }
 

@@ -61,7 +61,7 @@ export function maybeCloseSubflows(connection: Connection): void {
 }
 
 /** Sends our FIN on `subflow` and arms its timer. */
-export function sendFin(connection: Connection, subflow: Subflow): void {
+function sendFin(connection: Connection, subflow: Subflow): void {
   if (!subflowHas(subflow, SubflowBit.FIN_SENT)) {
     subflow.finSsn = subflow.ssnNxt;
     subflow.ssnNxt += 1;

@@ -40,7 +40,7 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
 }
 
 /** Index of the subflow that should carry new data now, or 0 when none is usable. */
-export function chooseActive(connection: Connection): u32 {
+function chooseActive(connection: Connection): u32 {
   let best: u32 = 0;
   let bestRank: u32 = 0;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {

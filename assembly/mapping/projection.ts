@@ -220,24 +220,3 @@ export function projectDsnBlock(
   }
   return count;
 }
-
-/** Unites the SSN blocks that overlap or touch, as mergeBlocks() does in DSN space; returns the new count. */
-export function mergeSsnBlocks(blocks: usize, count: u32): u32 {
-  for (let i: u32 = 0; i < count; i++) {
-    const block = blocks + <usize>i * SSN_BLOCK_SIZE;
-    let j = i + 1;
-    while (j < count) {
-      const other = blocks + <usize>j * SSN_BLOCK_SIZE;
-      if (seqGt(load<u32>(other), load<u32>(block, 4)) || seqLt(load<u32>(other, 4), load<u32>(block))) {
-        j += 1;
-        continue;
-      }
-      store<u32>(block, seqMin(load<u32>(other), load<u32>(block)));
-      store<u32>(block, seqMax(load<u32>(other, 4), load<u32>(block, 4)), 4);
-      memory.copy(other, other + SSN_BLOCK_SIZE, <usize>(count - j - 1) * SSN_BLOCK_SIZE);
-      count -= 1;
-      j = i + 1;
-    }
-  }
-  return count;
-}

@@ -173,11 +173,6 @@ export function rangesTrim(ranges: ReceivedRanges, ssn: Ssn): void {
   }
 }
 
-/** First SSN behind all that has arrived; `fallback` if nothing has or all is trimmed. */
-export function rangesHighest(ranges: ReceivedRanges, fallback: Ssn): Ssn {
-  return ranges.tail != 0 ? rangeEntryAt(ranges.tail).right : fallback;
-}
-
 /** Forgets everything. */
 export function rangesFree(ranges: ReceivedRanges): void {
   while (ranges.head != 0) removeAfter(ranges, 0);

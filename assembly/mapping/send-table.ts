@@ -20,8 +20,6 @@ import { Dsn, Ssn, dsnGeq, dsnGt, dsnLeq, dsnLt, dsnSpan } from "../seq/space";
 
 /** SendEntry.flags: SSNs set aside for octets that the host has not shown us yet; never on the wire. */
 @inline export const SEND_RESERVED: u16 = 1;
-/** SendEntry.flags: mapped anew after the octets had been sent before. */
-@inline export const SEND_RETRANSMITTED: u16 = 2;
 
 // A run of payload that left on one subflow with one DSN→SSN offset.
 //
@@ -31,7 +29,7 @@ import { Dsn, Ssn, dsnGeq, dsnGt, dsnLeq, dsnLt, dsnSpan } from "../seq/space";
 //     12     4  length   octets
 //     16     4  subflow  slab index; 0 = its subflow is dead, to be mapped afresh
 //     20     4  next     index of the following run, 0 = last
-//     24     2  flags    SEND_RESERVED | SEND_RETRANSMITTED
+//     24     2  flags    SEND_RESERVED or 0
 //     26     6  (zero)   the run slab's stride is 32
 //
 // Invariants of a SendTable, checked by sendTableCheck() in debug builds after every change:
@@ -302,33 +300,6 @@ export function sendTableTrim(table: SendTable, dsn: Dsn): void {
 /** Forgets everything. */
 export function sendTableFree(table: SendTable): void {
   while (table.head != 0) removeAfter(table, 0);
-}
-
-/**
- * Where `ssn` of `subflow` stands in the data sequence: stores the DSN at `out` (u64) and returns
- * the octets that follow with the same offset; 0 if it is not mapped. Walks the table.
- */
-export function sendTableDsnOf(table: SendTable, subflow: u32, ssn: Ssn, out: usize): u32 {
-  if (subflow == 0) return 0; // the dead have no numbers
-  for (let index = table.head; index != 0; ) {
-    const entry = sendEntryAt(index);
-    const offset = ssn - entry.ssn;
-    if (entry.subflow == subflow && offset < entry.length) {
-      store<u64>(out, entry.dsn + offset);
-      let length = entry.length - offset;
-      // Runs that differ in their flags alone go on with the same offset.
-      let left = entry;
-      while (left.next != 0) {
-        const right = sendEntryAt(left.next);
-        if (!joinsRight(left.next, endOf(left), left.ssn + left.length, subflow, right.flags)) break;
-        length += right.length;
-        left = right;
-      }
-      return length;
-    }
-    index = entry.next;
-  }
-  return 0;
 }
 
 /**

@@ -148,7 +148,7 @@ function writeSynOptions(connection: Connection, subflow: Subflow, p: usize): us
 }
 
 /** Sends the MP_JOIN SYN, again if need be, and arms its timer. */
-export function sendJoinSyn(connection: Connection, subflow: Subflow): void {
+function sendJoinSyn(connection: Connection, subflow: Subflow): void {
   let p = writeSynOptions(connection, subflow, FORGE_OPTIONS);
   const backup = subflowHas(subflow, SubflowBit.BACKUP);
   p = writeJoinSyn(p, backup, subflow.localId, connection.remoteToken, subflow.nonceLocal);

@@ -9,8 +9,7 @@
 // of 4, so header and payload can be summed apart.
 //
 // Two numbers, 0x0000 and 0xffff, mean zero. fold() gives 0 for the sum 0 only, and no TCP packet has
-// that (its pseudo-header holds a 6), so a full sum and an incremental one come to the same octets;
-// this is the trap of RFC 1624 §3.
+// that (its pseudo-header holds a 6), so the field never becomes 0xffff, however the sum was put together.
 
 import { loadU16BE, storeU16BE } from "../memory/bytes";
 
@@ -59,11 +58,6 @@ export function sumOctets(ptr: usize, length: u32): u64 {
   return low + high;
 }
 
-/** Sum of two parts that both start at even offsets of the whole. */
-@inline export function sumAdd(a: u64, b: u64): u64 {
-  return a + b;
-}
-
 /** Ones-complement sum in 16 bits, octets in memory order; its complement is what a checksum field holds. */
 export function fold(sum: u64): u32 {
   sum = (sum & LOW) + (sum >> 32); // < 2^33
@@ -73,14 +67,9 @@ export function fold(sum: u64): u32 {
 }
 
 /** Sum of the pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1); `tcpLength`: TCP header and payload, octets. */
-export function pseudoHeaderSum(packet: usize, tcpLength: u32): u64 {
+function pseudoHeaderSum(packet: usize, tcpLength: u32): u64 {
   const addresses = <u32>load<u8>(packet) >> 4 == 6 ? sumOctets(packet + 8, 32) : sumOctets(packet + 12, 8);
   return addresses + <u64>(PROTOCOL_TCP << 8) + <u64>swap16(tcpLength);
-}
-
-/** True if the TCP checksum is right; `tcpLength`: TCP header and payload, octets. */
-export function tcpChecksumValid(packet: usize, tcp: usize, tcpLength: u32): bool {
-  return fold(pseudoHeaderSum(packet, tcpLength) + sumOctets(tcp, tcpLength)) == 0xffff;
 }
 
 /** Fills in the TCP checksum from all octets. */
@@ -104,41 +93,11 @@ export function headerSum(packet: usize, tcp: usize, tcpHeaderLength: u32, tcpLe
 }
 
 /**
- * Writes the checksum of a packet whose headers were rewritten and whose payload was not, without
- * reading the payload: HC' = ~(~HC + ~m + m'), RFC 1624 §3 eqn. 3. Right if, and only if,
- * `oldChecksumField` (as tcpChecksum() gave it) was right for `oldHeaderSum`; a wrong checksum stays
- * wrong, so that damage on the way is still found behind us.
- */
-export function tcpChecksumAdjust(
-  packet: usize, tcp: usize, oldHeaderSum: u64, newHeaderSum: u64, oldChecksumField: u32,
-): void {
-  const payload = <u64>(~swap16(oldChecksumField) & 0xffff) + <u64>(~fold(oldHeaderSum) & 0xffff);
-  store<u16>(tcp, <u16>~fold(payload + newHeaderSum), CHECKSUM);
-}
-
-/**
  * Makes a right TCP checksum surely wrong: flipping the lowest bit moves the sum by one, which is never
  * a multiple of 0xffff. (Flipping all bits of 0x0000 would not do.) The field must be right before.
  */
 export function checksumCorrupt(tcp: usize): void {
   storeU16BE(tcp + CHECKSUM, loadU16BE(tcp + CHECKSUM) ^ 1);
-}
-
-/**
- * Checksum of a DSS mapping, as a number in host order (RFC 8684 §3.3.1). `dsn` is always the 64-bit
- * number, whatever the option carries; `length` counts the DATA_FIN, too; `payloadSum` is the sum of
- * exactly the octets mapped.
- *
- *   byte  size  pseudo-header
- *      0     8  DSN
- *      8     4  SSN, relative
- *     12     2  data-level length
- *     14     2  zero
- */
-export function dssChecksum(dsn: u64, ssnRel: u32, length: u32, payloadSum: u64): u32 {
-  const sum = (dsn >> 32) + (dsn & LOW) + <u64>ssnRel + <u64>length;
-  // The numbers above are summed in network order, the payload in memory order: swap one of them.
-  return ~fold(sum + <u64>swap16(fold(payloadSum))) & 0xffff;
 }
 
 /** The two octets of a 16-bit number exchanged. */

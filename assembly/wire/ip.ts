@@ -24,13 +24,11 @@ import { DropReason } from "../abi";
 import { loadU16BE, storeU16BE } from "../memory/bytes";
 import { fold, sumOctets } from "./checksum";
 
-@inline export const IP4_HEADER_MIN: u32 = 20;
-@inline export const IP6_HEADER: u32 = 40;
-@inline export const IP_PROTOCOL_TCP: u32 = 6;
-/** Longest total length that both versions can state without jumbograms. */
-@inline export const IP_LENGTH_MAX: u32 = 65535;
+@inline const IP4_HEADER_MIN: u32 = 20;
+@inline const IP6_HEADER: u32 = 40;
+@inline const IP_PROTOCOL_TCP: u32 = 6;
 /** TTL or hop limit of the packets that we make. */
-@inline export const IP_TTL: u32 = 64;
+@inline const IP_TTL: u32 = 64;
 
 @inline const IP_PROTOCOL_ICMP: u32 = 1;
 @inline const IP_PROTOCOL_ICMP6: u32 = 58;
@@ -99,14 +97,8 @@ export function ipTotalLength(packet: usize): u32 {
 }
 
 /** Protocol (IPv4) or next header (IPv6). */
-export function ipProtocol(packet: usize): u32 {
+function ipProtocol(packet: usize): u32 {
   return ipVersion(packet) == 6 ? <u32>load<u8>(packet, 6) : <u32>load<u8>(packet, 9);
-}
-
-/** True if the IPv4 header sums up; IPv6 has no header checksum. */
-export function ipHeaderChecksumValid(packet: usize): bool {
-  if (ipVersion(packet) == 6) return true;
-  return fold(sumOctets(packet, ipHeaderLength(packet))) == 0xffff;
 }
 
 /** Writes the source as 16 octets to `out`, IPv4 as ::ffff:a.b.c.d. */
@@ -133,7 +125,7 @@ export function ipSetDestination(packet: usize, mapped: usize): void {
   else store<u32>(packet, load<u32>(mapped, 12), 16);
 }
 
-/** Sets the total length in octets, ≤ IP_LENGTH_MAX; IPv6 stores it less its header. */
+/** Sets the total length in octets, ≤ 65,535; IPv6 stores it less its header. */
 export function ipSetTotalLength(packet: usize, total: u32): void {
   if (ipVersion(packet) == 6) storeU16BE(packet + 4, total - IP6_HEADER);
   else storeU16BE(packet + 2, total);
@@ -149,18 +141,6 @@ export function ipSetHeaderChecksum(packet: usize): void {
 /** True if the 16 octets are ::ffff:a.b.c.d. */
 @inline export function ipIsMapped(address16: usize): bool {
   return load<u64>(address16) == 0 && load<u32>(address16, 8) == MAPPED_MARK;
-}
-
-/** ECN codepoint, 0…3 (RFC 3168 §5: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE). */
-export function ipEcn(packet: usize): u32 {
-  const octet: u32 = load<u8>(packet, 1);
-  return ipVersion(packet) == 6 ? (octet >> 4) & 3 : octet & 3;
-}
-
-/** Sets the ECN codepoint to Not-ECT. */
-export function ipClearEcn(packet: usize): void {
-  const mask: u32 = ipVersion(packet) == 6 ? 0xcf : 0xfc;
-  store<u8>(packet, <u8>(<u32>load<u8>(packet, 1) & mask), 1);
 }
 
 /**

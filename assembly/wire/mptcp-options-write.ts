@@ -89,11 +89,6 @@ export function writeDss(
   return p;
 }
 
-/** 14 octets, 18 with a DATA_ACK: from this octet on DSN and SSN run in step for ever (RFC 8684 §3.7). */
-export function writeDssInfinite(p: usize, hasDan: bool, dan: u32, dsn: u32, ssnRel: u32): usize {
-  return writeDss(p, hasDan, dan, true, dsn, ssnRel, 0, false);
-}
-
 /**
  * 16 or 28 octets by family, + 2 with a `port`, − 8 for an echo. `address16`: 16 octets, ::ffff:a.b.c.d
  * for IPv4; `hmac8Ptr`: 8 octets, 0 for an echo.

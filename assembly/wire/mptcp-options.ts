@@ -22,7 +22,7 @@ import { TCP_ACK, tcpFlags, TCP_HEADER_MIN, TCP_RST, TCP_SYN } from "./tcp";
 import { optionLength, TCP_OPTION_MPTCP } from "./tcp-options";
 
 export {
-  writeAddAddr, writeCapableAck, writeCapableData, writeCapableSyn, writeCapableSynAck, writeDss, writeDssInfinite,
+  writeAddAddr, writeCapableAck, writeCapableData, writeCapableSyn, writeCapableSynAck, writeDss,
   writeFail, writeFastclose, writeJoinAck, writeJoinSyn, writeJoinSynAck, writePrio, writeRemoveAddr, writeTcpRst,
 } from "./mptcp-options-write";
 
@@ -35,17 +35,6 @@ export {
 @inline export const MP_FAIL: u32 = 6;
 @inline export const MP_FASTCLOSE: u32 = 7;
 @inline export const MP_TCPRST: u32 = 8;
-
-/** Bits of MptcpOptions.present. */
-@inline export const HAS_MP_CAPABLE: u32 = 1 << MP_CAPABLE;
-@inline export const HAS_MP_JOIN: u32 = 1 << MP_JOIN;
-@inline export const HAS_DSS: u32 = 1 << DSS;
-@inline export const HAS_ADD_ADDR: u32 = 1 << ADD_ADDR;
-@inline export const HAS_REMOVE_ADDR: u32 = 1 << REMOVE_ADDR;
-@inline export const HAS_MP_PRIO: u32 = 1 << MP_PRIO;
-@inline export const HAS_MP_FAIL: u32 = 1 << MP_FAIL;
-@inline export const HAS_MP_FASTCLOSE: u32 = 1 << MP_FASTCLOSE;
-@inline export const HAS_MP_TCPRST: u32 = 1 << MP_TCPRST;
 
 /** Flags of MP_CAPABLE (RFC 8684 §3.1). */
 @inline export const CAPABLE_CHECKSUM: u32 = 0x80; // A

@@ -12,8 +12,7 @@
 //     18     2  urgent pointer
 //     20     …  options, up to 40 octets
 //
-// What tcpCheck() buys: the 20 octets and all options lie within the packet. tcpSetHeaderLength()
-// ends that promise unless the packet has grown by as much.
+// What tcpCheck() buys: the 20 octets and all options lie within the packet.
 //
 // All numbers are in host order; ports, too.
 
@@ -21,7 +20,7 @@ import { DropReason } from "../abi";
 import { loadU16BE, loadU32BE, storeU16BE, storeU32BE } from "../memory/bytes";
 
 @inline export const TCP_HEADER_MIN: u32 = 20;
-@inline export const TCP_HEADER_MAX: u32 = 60;
+/** Octets of options at most: the data offset is 4 bits. */
 @inline export const TCP_OPTIONS_MAX: u32 = 40;
 
 @inline export const TCP_FIN: u32 = 1;
@@ -70,51 +69,6 @@ export function tcpCheck(tcp: usize, length: u32): u32 {
 /** The 16 bits as they are, before window scaling. */
 @inline export function tcpWindow(tcp: usize): u32 {
   return loadU16BE(tcp + 14);
-}
-
-@inline export function tcpChecksum(tcp: usize): u32 {
-  return loadU16BE(tcp + 16);
-}
-
-@inline export function tcpUrgentPointer(tcp: usize): u32 {
-  return loadU16BE(tcp + 18);
-}
-
-@inline export function tcpSetSourcePort(tcp: usize, port: u32): void {
-  storeU16BE(tcp, port);
-}
-
-@inline export function tcpSetDestinationPort(tcp: usize, port: u32): void {
-  storeU16BE(tcp + 2, port);
-}
-
-@inline export function tcpSetSequence(tcp: usize, sequence: u32): void {
-  storeU32BE(tcp + 4, sequence);
-}
-
-@inline export function tcpSetAcknowledgment(tcp: usize, acknowledgment: u32): void {
-  storeU32BE(tcp + 8, acknowledgment);
-}
-
-/** Sets the header length, a multiple of 4 from 20 to 60; the low nibble of octet 12 stays. */
-@inline export function tcpSetHeaderLength(tcp: usize, headerLength: u32): void {
-  store<u8>(tcp, <u8>((headerLength << 2) | (<u32>load<u8>(tcp, 12) & 15)), 12);
-}
-
-@inline export function tcpSetFlags(tcp: usize, flags: u32): void {
-  store<u8>(tcp, <u8>flags, 13);
-}
-
-@inline export function tcpSetWindow(tcp: usize, window: u32): void {
-  storeU16BE(tcp + 14, window);
-}
-
-@inline export function tcpSetChecksum(tcp: usize, checksum: u32): void {
-  storeU16BE(tcp + 16, checksum);
-}
-
-@inline export function tcpSetUrgentPointer(tcp: usize, urgentPointer: u32): void {
-  storeU16BE(tcp + 18, urgentPointer);
 }
 
 /** Writes the 20 octets before the options; reserved bits, checksum and urgent pointer are 0. */

@@ -79,8 +79,4 @@ export class RangesModel {
     while (this.octets.has(ssn)) ssn += 1;
     return ssn;
   }
-
-  highest(fallback: number): number {
-    return this.octets.size === 0 ? fallback : Math.max(...this.octets) + 1;
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BLOCKS, BLOCKS_2, loadInternals, TABLE, TABLE_2, TEST_BUILDS, u32, u64 } from "../internals.ts";
+import { BLOCKS, loadInternals, TABLE, TABLE_2, TEST_BUILDS, u32, u64 } from "../internals.ts";
 import { DSN_ORIGINS, forCases, type Random, SSN_ORIGINS, same } from "../model/random.ts";
 import { RangesModel, RecvModel } from "../model/recv-model.ts";
 import { RESERVED, SendModel } from "../model/send-model.ts";
@@ -61,11 +61,6 @@ describe.each(TEST_BUILDS)("projection against its model (%s)", (build) => {
       const merged = internals.mergeBlocks(BLOCKS, blocks.length);
       const found = readDsnBlocks(loaded, BLOCKS, merged, origin);
       expect(found).toEqual(mergeModel(blocks));
-
-      const ssnOrigin = random.pick(SSN_ORIGINS);
-      writeSsnBlocks(loaded, BLOCKS_2, blocks, ssnOrigin);
-      const mergedSsn = internals.mergeSsnBlocks(BLOCKS_2, blocks.length);
-      expect(readSsnBlocks(loaded, BLOCKS_2, mergedSsn, ssnOrigin)).toEqual(found);
 
       const dan = random.below(70);
       const above = internals.blocksAbove(BLOCKS, merged, u64(origin + BigInt(dan)));
@@ -223,13 +218,6 @@ function readDsnBlocks({ view }: Loaded, at: number, count: number, origin: bigi
     left: distance(at + i * 16),
     right: distance(at + i * 16 + 8),
   }));
-}
-
-function writeSsnBlocks({ view }: Loaded, at: number, blocks: Block[], origin: number): void {
-  blocks.forEach((block, i) => {
-    view.setUint32(at + i * 8, u32(origin + block.left), true);
-    view.setUint32(at + i * 8 + 4, u32(origin + block.right), true);
-  });
 }
 
 function readSsnBlocks({ view }: Loaded, at: number, count: number, origin: number): Block[] {

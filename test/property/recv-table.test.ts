@@ -79,11 +79,6 @@ describe.each(TEST_BUILDS)("received ranges against their model (%s)", (build) =
         }
         same(internals.rangesCheck(TABLE_2), 1, "rangesCheck");
         same(view.getUint32(TABLE_2 + 8, true), model.ranges(), "getUint32");
-        same(
-          u32(internals.rangesHighest(TABLE_2, 77)),
-          model.octets.size === 0 ? 77 : u32(origin + model.highest(0)),
-          "rangesHighest",
-        );
         compareContiguous(random, (ssn) => [
           u32(internals.rangesContiguous(TABLE_2, u32(origin + ssn))),
           u32(origin + model.contiguous(ssn)),

@@ -75,7 +75,6 @@ describe.each(TEST_BUILDS)("send table (%s)", (build) => {
     expect(sendRuns(loaded)).toEqual(["0+30→0:0/0"]);
     loaded.internals.sendTableMap(TABLE, 5n, 900, 10, 3, 0);
     expect(sendRuns(loaded)).toEqual(["0+5→0:0/0", "5+10→3:900/0", "15+15→0:0/0"]);
-    expect(loaded.internals.sendTableDsnOf(TABLE, 0, 3, OUT)).toBe(0);
     expect(loaded.internals.projectSsnBlock(TABLE, 0, 0, 50, OUT, 0, 8)).toBe(0);
   });
 
@@ -169,7 +168,6 @@ describe.each(TEST_BUILDS)("receive side (%s)", (build) => {
     expect(internals.rangesAdd(TABLE_2, 7, 7)).toBe(2);
     expect(internals.rangesContiguous(TABLE_2, 5)).toBe(50);
     expect(internals.rangesContiguous(TABLE_2, 50)).toBe(50);
-    expect(internals.rangesHighest(TABLE_2, 3)).toBe(50);
   });
 });
 

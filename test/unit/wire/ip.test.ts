@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DropReason } from "../../../host/engine/abi.ts";
-import { addressOctets, mappedAddress, packet } from "../../packet.ts";
+import { addressOctets, mappedAddress, naiveSum, packet } from "../../packet.ts";
 import { AT, BUILDS, OUT, Wire } from "./wire.ts";
 
 const TCP = 0;
@@ -76,20 +76,16 @@ describe.each(BUILDS)("ip, %s build", (build) => {
     expect(check(packet(V4), { 6: 0x20, 9: 1 })).toBe(NOT_TCP);
   });
 
-  test("IPv4 header checksum: right, then wrong in any bit", () => {
+  test("IPv4 header checksum: filled in whatever the header says; IPv6 has none", () => {
     const octets = packet(V4);
-    wire.put(octets);
-    expect(x.ipHeaderChecksumValid(AT)).toBe(1);
-    for (let bit = 0; bit < 160; bit++) {
-      if (bit < 8) continue; // version and header length
+    for (let bit = 8; bit < 160; bit++) {
+      wire.put(octets);
       wire.bytes[AT + (bit >> 3)] = (octets[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(x.ipHeaderChecksumValid(AT)).toBe(0);
+      expect(naiveSum(wire.get(AT, AT + 20))).not.toBe(0xffff);
       x.ipSetHeaderChecksum(AT);
-      expect(x.ipHeaderChecksumValid(AT)).toBe(1);
-      wire.bytes.set(octets, AT);
+      expect(naiveSum(wire.get(AT, AT + 20))).toBe(0xffff);
     }
     wire.put(packet(V6));
-    expect(x.ipHeaderChecksumValid(AT)).toBe(1);
     x.ipSetHeaderChecksum(AT);
     expect(wire.get(AT, AT + 40)).toEqual(packet(V6).slice(0, 40));
   });
@@ -103,7 +99,6 @@ describe.each(BUILDS)("ip, %s build", (build) => {
     expect(x.ipVersion(AT)).toBe(headerLength === 20 ? 4 : 6);
     expect(x.ipHeaderLength(AT)).toBe(headerLength);
     expect(x.ipTotalLength(AT)).toBe(octets.length);
-    expect(x.ipProtocol(AT)).toBe(6);
     x.ipCopySource(AT, OUT);
     x.ipCopyDestination(AT, OUT + 16);
     expect(wire.get(OUT, OUT + 16)).toEqual(mappedAddress(fields.src));
@@ -137,20 +132,6 @@ describe.each(BUILDS)("ip, %s build", (build) => {
     }
     expect(x.ipIsMapped(wire.put(mappedAddress("0.0.0.0")))).toBe(1);
     expect(x.ipIsMapped(wire.put(mappedAddress("::")))).toBe(0);
-  });
-
-  test("ECN", () => {
-    for (const fields of [V4, V6]) {
-      for (const ecn of [0, 1, 2, 3]) {
-        const octets = packet({ ...fields, ecn });
-        octets[1] = (octets[1] ?? 0) | (fields === V4 ? 0xb8 : 0x8f); // a DSCP, flow label: both must stay
-        wire.put(octets);
-        expect(x.ipEcn(AT)).toBe(ecn);
-        x.ipClearEcn(AT);
-        expect(x.ipEcn(AT)).toBe(0);
-        expect(wire.bytes[AT + 1]).toBe(fields === V4 ? 0xb8 : 0x8f);
-      }
-    }
   });
 
   test.each([V4, V6])("build makes what the tests' own builder makes, %o", (fields) => {

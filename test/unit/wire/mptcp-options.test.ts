@@ -299,11 +299,6 @@ describe.each(BUILDS)("MPTCP option writers, %s build", (build) => {
       (at) => x.writeDss(at, 1, 7, 1, 8, 0, 1, 1),
       p.dss({ dan: 7n, danOctets: 4, dsn: 8n, dsnOctets: 4, ssn: 0, length: 1, fin: true }),
     ],
-    [
-      "DSS infinite",
-      (at) => x.writeDssInfinite(at, 0, 0, 8, 9),
-      p.dss({ dsn: 8n, dsnOctets: 4, ssn: 9, length: 0, fin: false }),
-    ],
     ["REMOVE_ADDR", (at) => x.writeRemoveAddr(at, HMAC_AT, 3), p.removeAddr(...HMAC.slice(0, 3))],
     ["MP_PRIO", (at) => x.writePrio(at, 1), p.mpPrio(true)],
     ["MP_PRIO, no backup", (at) => x.writePrio(at, 0), p.mpPrio(false)],

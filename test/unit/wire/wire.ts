@@ -9,8 +9,6 @@ export interface WireExports {
   ipVersion(packet: number): number;
   ipHeaderLength(packet: number): number;
   ipTotalLength(packet: number): number;
-  ipProtocol(packet: number): number;
-  ipHeaderChecksumValid(packet: number): number;
   ipCopySource(packet: number, out: number): void;
   ipCopyDestination(packet: number, out: number): void;
   ipSetSource(packet: number, mapped: number): void;
@@ -18,8 +16,6 @@ export interface WireExports {
   ipSetTotalLength(packet: number, total: number): void;
   ipSetHeaderChecksum(packet: number): void;
   ipIsMapped(address16: number): number;
-  ipEcn(packet: number): number;
-  ipClearEcn(packet: number): void;
   ipBuild(packet: number, version: number, source: number, destination: number, total: number, id: number): number;
   tcpCheck(tcp: number, length: number): number;
   tcpSourcePort(tcp: number): number;
@@ -29,17 +25,6 @@ export interface WireExports {
   tcpHeaderLength(tcp: number): number;
   tcpFlags(tcp: number): number;
   tcpWindow(tcp: number): number;
-  tcpChecksum(tcp: number): number;
-  tcpUrgentPointer(tcp: number): number;
-  tcpSetSourcePort(tcp: number, value: number): void;
-  tcpSetDestinationPort(tcp: number, value: number): void;
-  tcpSetSequence(tcp: number, value: number): void;
-  tcpSetAcknowledgment(tcp: number, value: number): void;
-  tcpSetHeaderLength(tcp: number, value: number): void;
-  tcpSetFlags(tcp: number, value: number): void;
-  tcpSetWindow(tcp: number, value: number): void;
-  tcpSetChecksum(tcp: number, value: number): void;
-  tcpSetUrgentPointer(tcp: number, value: number): void;
   tcpBuild(
     tcp: number,
     sport: number,
@@ -51,10 +36,7 @@ export interface WireExports {
     window: number,
   ): void;
   sumOctets(ptr: number, length: number): bigint;
-  sumAdd(a: bigint, b: bigint): bigint;
   fold(sum: bigint): number;
-  pseudoHeaderSum(packet: number, tcpLength: number): bigint;
-  tcpChecksumValid(packet: number, tcp: number, tcpLength: number): number;
   tcpChecksumFill(packet: number, tcp: number, tcpLength: number): void;
   tcpChecksumFillWithPayloadSum(
     packet: number,
@@ -64,9 +46,7 @@ export interface WireExports {
     payloadSum: bigint,
   ): void;
   headerSum(packet: number, tcp: number, headerLength: number, tcpLength: number): bigint;
-  tcpChecksumAdjust(packet: number, tcp: number, oldSum: bigint, newSum: bigint, oldField: number): void;
   checksumCorrupt(tcp: number): void;
-  dssChecksum(dsn: bigint, ssnRel: number, length: number, payloadSum: bigint): number;
   tcpOptionsParse(tcp: number, headerLength: number, out: number): void;
   tcpHasMptcp(tcp: number, headerLength: number): number;
   copySynOptions(tcp: number, headerLength: number, out: number, mssClamp: number): number;
@@ -95,7 +75,6 @@ export interface WireExports {
     dataLength: number,
     dataFin: number,
   ): number;
-  writeDssInfinite(p: number, hasDan: number, dan: number, dsn: number, ssnRel: number): number;
   writeAddAddr(p: number, addressId: number, address16: number, port: number, hmac8: number): number;
   writeRemoveAddr(p: number, ids: number, count: number): number;
   writePrio(p: number, backup: number): number;
