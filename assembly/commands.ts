@@ -219,16 +219,35 @@ function applyShutdown(connection: Connection): Reason {
 
 // ---- sweeps --------------------------------------------------------------------------------------------
 
-function startSweep(at: usize): void {
+/** A free place for a sweep, 0 = none. */
+function freeSweep(): usize {
   for (let i: u32 = 0; i < SWEEPS_MAX; i++) {
     const sweep = <usize>SWEEP_TABLE + <usize>i * SWEEP_SIZE;
-    if (load<u32>(sweep, CURSOR) != 0) continue;
-    memory.copy(sweep, at, COMMAND_SIZE);
-    memory.fill(sweep + COMMAND_SIZE, 0, 64);
-    store<u32>(sweep, 1, CURSOR);
+    if (load<u32>(sweep, CURSOR) == 0) return sweep;
+  }
+  return 0;
+}
+
+/** Ends one sweep at a stroke, to make room: more commands than SWEEPS_MAX come at once only at the start. */
+function finishOneSweep(): void {
+  for (let i: u32 = 0; i < SWEEPS_MAX; i++) {
+    const sweep = <usize>SWEEP_TABLE + <usize>i * SWEEP_SIZE;
+    if (load<u32>(sweep, CURSOR) == WAITING) continue;
+    while (!sweepStep(sweep)) continue;
     return;
   }
-  answer(at, Reason.LIMIT, 0, 0);
+}
+
+function startSweep(at: usize): void {
+  if (freeSweep() == 0) finishOneSweep();
+  const sweep = freeSweep();
+  if (sweep == 0) {
+    answer(at, Reason.LIMIT, 0, 0); // every place waits for a shutdown
+    return;
+  }
+  memory.copy(sweep, at, COMMAND_SIZE);
+  memory.fill(sweep + COMMAND_SIZE, 0, 64);
+  store<u32>(sweep, 1, CURSOR);
 }
 
 /** Goes on with the sweeps under way, in the order they came. True if some are left. */

@@ -228,3 +228,20 @@ describe("other commands", () => {
     expect(records()).toBe(0);
   });
 });
+
+it("carries out 32 paths in one call, more than there are places for sweeps", () => {
+  const scene = new Scene();
+  const { view, octets, exports } = scene.engine;
+  octets.fill(0, abi.COMMANDS, abi.COMMANDS + 32 * abi.COMMAND_SIZE);
+  for (let i = 0; i < 32; i++) {
+    const at = abi.COMMANDS + i * abi.COMMAND_SIZE;
+    view.setUint32(at + abi.Command.ID, i + 1, true);
+    view.setUint16(at + abi.Command.KIND, PATH_SET, true);
+    view.setUint32(at + abi.Command.PATH, i + 1, true);
+    view.setUint32(at + abi.Command.FLAGS, abi.PathFlag.UP, true);
+  }
+  expect(exports.command?.(32)).toBe(abi.Status.OK);
+  const answers = scene.advance(0).events.filter(({ kind }) => kind === "COMMAND_DONE");
+  expect(answers.map(({ reason }) => reason)).toEqual(Array(32).fill("NONE"));
+  expect(new Set(answers.map(({ commandId }) => commandId)).size).toBe(32);
+});
