@@ -53,7 +53,7 @@ export function goOnElsewhere(connection: Connection): void {
     return;
   }
   const grace = <u64>load<u32>(CONFIG + EngineConfig.REJOIN_GRACE_MS) * 1000;
-  connection.expireUs = nowUs() + (grace == 0 ? 1 : grace);
+  connection.expireUs = nowUs() + grace;
   armConnection(connection);
   standbyNow(connection);
 }

@@ -161,7 +161,8 @@ function complete(document: ConfigFile, file: string): Config {
       queue: document.engine?.queue ?? DEFAULT_QUEUE,
       batch: document.engine?.batch ?? 32,
       ports: document.engine?.ports === undefined ? DEFAULT_PORTS : portRange(document.engine.ports),
-      rejoinGraceMs: Math.round((document.engine?.rejoin_grace ?? DEFAULT_REJOIN_GRACE_S) * 1000),
+      // The engine takes 0 for "default"; a grace of 0 s is over at once.
+      rejoinGraceMs: Math.max(1, Math.round((document.engine?.rejoin_grace ?? DEFAULT_REJOIN_GRACE_S) * 1000)),
       standby: document.engine?.standby ?? true,
     },
     control: { socket: document.control?.socket ?? DEFAULT_SOCKET },
