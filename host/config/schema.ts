@@ -95,9 +95,9 @@ export const schema = table(
       },
       rejoin_grace: {
         type: "number",
-        minimum: 1,
+        minimum: 0,
         maximum: 86400,
-        expected: "seconds, from 1 to 86400",
+        expected: "seconds, from 0 (at once) to 86400",
       },
       standby: flag,
     }),
