@@ -16,7 +16,7 @@ import { connectionDestroy } from "./connection/lifecycle";
 import { findToken } from "./connection/lookup";
 import { drawAddressId, pathAddress, pathAt, PathRecord } from "./connection/paths";
 import { connectionCapacity, connectionSlab, SWEEP_TABLE } from "./connection/store";
-import { localAddress, Subflow, subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
+import { localAddress, Subflow, subflowAt } from "./connection/subflow";
 import { emitEvent } from "./event-ring";
 import { abandonSubflow, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { standbyNow } from "./handover/standby";
@@ -199,8 +199,7 @@ function applySubflowRemove(connection: Connection, path: u32): Reason {
 /** True if another subflow still uses our address id. */
 function subflowHasId(connection: Connection, id: u32): bool {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    const subflow = subflowAt(index);
-    if (<u32>subflow.localId == id && !subflowHas(subflow, SubflowBit.DEAD)) return true;
+    if (<u32>subflowAt(index).localId == id) return true;
   }
   return false;
 }

@@ -100,9 +100,8 @@ function connectionTimer(connection: Connection, now: u64): void {
   if (due(connection.advertiseUs, now)) advertiseNow(connection);
   if (due(connection.controlUs, now)) controlTimer(connection);
   if (due(connection.joinUs, now)) {
-    connection.joinUs = 0;
+    standbyJoin(connection); // takes joinUs back, which the other may set anew
     handoverCheckIdle(connection);
-    standbyJoin(connection);
   }
   if (due(connection.handoverDeadlineUs, now)) handoverEnd(connection, Reason.TIMEOUT);
   if (due(connection.expireUs, now)) expire(connection);

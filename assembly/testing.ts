@@ -203,7 +203,9 @@ export function halfOpenHeld(): u32 {
   return halfOpenCount;
 }
 
-// --- clock, event-ring ---
+// --- clock, counters, event-ring, outbox, trace ---
 export { drawU32, drawU64, entropyHas } from "./clock";
+export { count, countAdd, countDrop } from "./counters";
 export { emitEvent } from "./event-ring";
 export { outboxCommit, outboxReserve, outboxReset } from "./outbox";
+export { traceRecord } from "./trace";

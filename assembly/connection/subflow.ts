@@ -54,15 +54,12 @@ export const enum SubflowBit {
   INITIAL = 2, // number 0, its tuple is the host's
   BACKUP = 4, // we asked the peer not to use it
   PEER_BACKUP = 8, // the peer asked us not to use it
-  STALE = 16,
-  POISONED = 32,
-  FIN_SENT = 64,
-  FIN_ACKED = 128,
-  FIN_RECEIVED = 256, // every octet before the peer's FIN has arrived
-  PROBE_OUT = 512, // a DAN pull waits for its answer
-  DEAD = 1024, // abandoned: nothing is sent on it any more
-  PRIO_PENDING = 2048, // MP_PRIO to be repeated
-  RETRANSMISSION_SEEN = 4096, // a duplicate came since the host's last acknowledgement
+  FIN_SENT = 16,
+  FIN_ACKED = 32,
+  FIN_RECEIVED = 64, // every octet before the peer's FIN has arrived
+  PROBE_OUT = 128, // a DAN pull waits for its answer
+  PRIO_PENDING = 256, // MP_PRIO to be repeated
+  RETRANSMISSION_SEEN = 512, // a duplicate came since the host's last acknowledgement
 }
 
 @final @unmanaged
@@ -181,10 +178,7 @@ export function setSubflowPorts(subflow: Subflow, local: u32, remote: u32): void
   subflow.flags &= ~bit;
 }
 
-/** True if data may be sent on it: handshake complete, not closing, not given up. */
+/** True if data may be sent on it: handshake complete, not closing. */
 @inline export function subflowUsable(subflow: Subflow): bool {
-  return (
-    subflow.state == SubflowState.ESTABLISHED &&
-    (subflow.flags & (SubflowBit.DEAD | SubflowBit.FIN_SENT | SubflowBit.POISONED)) == 0
-  );
+  return subflow.state == SubflowState.ESTABLISHED && !subflowHas(subflow, SubflowBit.FIN_SENT);
 }

@@ -65,7 +65,6 @@ export function fromSubflow(segment: Segment): void {
   }
   parseOptions(segment);
   subflow.packetsReceived++;
-  subflowClear(subflow, SubflowBit.STALE);
   const initial = subflowHas(subflow, SubflowBit.INITIAL);
   if (initial && <i32>connection.state <= ConnectionState.SYN_RECEIVED) {
     if (!initialHandshake(connection, subflow, segment)) return;

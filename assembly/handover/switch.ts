@@ -3,9 +3,9 @@
 //
 // Order of preference among the usable subflows, best first:
 //   1. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
-//   2. not stale
+//   2. on a path that is up
 //   3. on the path that a manual handover pinned
-//   4. on a path that is up and not marked as backup here
+//   4. on a path that is not marked as backup here
 //   5. the class's order of paths
 //   6. the oldest
 
@@ -33,7 +33,7 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
   const record = pathAt(path);
   const down = path != 0 && (record.known == 0 || (record.flags & PathFlag.UP) == 0);
   let rank: u32 = subflowHas(subflow, SubflowBit.PEER_BACKUP) ? 1 << 24 : 0;
-  if (down || subflowHas(subflow, SubflowBit.STALE)) rank |= 1 << 23;
+  if (down) rank |= 1 << 23;
   if (connection.pinnedPath != 0 && connection.pinnedPath != path) rank |= 1 << 22;
   if (path != 0 && (record.flags & PathFlag.BACKUP) != 0) rank |= 1 << 21;
   return rank | (pathRank(connection.classId, path) << 8) | <u32>subflow.number;

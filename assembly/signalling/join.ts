@@ -91,8 +91,7 @@ export function subflowOnPath(connection: Connection, path: u32): u32 {
   let found: u32 = 0;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    const dying = <i32>subflow.state >= SubflowState.FIN_WAIT || subflowHas(subflow, SubflowBit.DEAD);
-    if (subflow.path == path && !dying) found = index;
+    if (subflow.path == path && <i32>subflow.state < SubflowState.FIN_WAIT) found = index;
   }
   return found;
 }
