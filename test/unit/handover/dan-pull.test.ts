@@ -62,8 +62,8 @@ describe("a DAN pull", () => {
     expect(pullTimes(other, 1000)).toEqual([]);
   });
 
-  it("is not armed for octets that another subflow carries", () => {
-    const e = joined();
+  it.each([0, 2 ** 31])("is not armed for octets that another subflow carries, initial number %i", (hostIss) => {
+    const e = joined("opener", { hostIss });
     e.hostData(0, 1000);
     e.scene.handover(2);
     e.hostData(1000, 1000);

@@ -54,6 +54,12 @@ function pauses(e: Established, seconds: number): number[] {
   return times.slice(1).map((time, i) => Math.round((time - (times[i] as number)) / 1000));
 }
 
+/** A path comes up again: a reason to look. */
+function waiting(e: Established): Established {
+  e.scene.setPath(2, { address4: "10.0.2.1", flags: UP | GATEWAY4 });
+  return e;
+}
+
 describe("joining in advance", () => {
   it("begins when the connection is 100 ms old: every usable path, as backup to a preferred one", () => {
     const e = opener({
@@ -83,16 +89,21 @@ describe("joining in advance", () => {
     ["the path is not to be joined", () => opener(secondPath(UP | GATEWAY4 | NO_JOIN))],
     ["the path is down", () => opener(secondPath(GATEWAY4))],
     ["the path does not reach the peer", () => opener(secondPath(UP))],
-    ["the peer has not confirmed", () => opener({ ...STANDBY, confirmed: false })],
+    ["the peer has not confirmed", () => waiting(opener({ ...STANDBY, confirmed: false }))],
   ];
   it.each(never)("does not happen where %s", (_, connect) => {
     expect(joinsWithin(connect(), 3_000)).toEqual([]);
   });
 
-  it("does not happen any more once the connection is reset", () => {
-    const e = opener(STANDBY);
-    e.fromHost({ flags: "RA" });
-    expect(joinsWithin(e, 3_000)).toEqual([]);
+  it("does not happen any more once the connection is reset or closed", () => {
+    const reset = opener(STANDBY);
+    reset.fromHost({ flags: "RA" });
+    expect(joinsWithin(waiting(reset), 3_000)).toEqual([]);
+    const closed = opener(STANDBY);
+    closed.fromHost({ flags: "FA" });
+    closed.fromPeer({}, [closed.dataFin(0, 1)]);
+    closed.fromHost({ at: 1, acks: 1 });
+    expect(joinsWithin(waiting(closed), 3_000)).toEqual([]);
   });
 
   it("looks at once when a path comes up, but never before the 100 ms", () => {
