@@ -96,18 +96,4 @@ describe("snapshot", () => {
     const answers = Array.from({ length: 17 }, () => trace(0).events);
     expect(answers.flat().length).toBeGreaterThan(0);
   });
-
-  it("too many sweeps at once: those beyond the sixteenth are refused with LIMIT", () => {
-    const scene = new Scene({ paths: [{ address4: "10.0.1.1" }] });
-    const { view, exports, octets } = scene.engine;
-    octets.fill(0, abi.COMMANDS, abi.COMMANDS + 20 * abi.COMMAND_SIZE);
-    for (let i = 0; i < 20; i++) {
-      view.setUint32(abi.COMMANDS + i * abi.COMMAND_SIZE + abi.Command.ID, 100 + i, true);
-      view.setUint16(abi.COMMANDS + i * abi.COMMAND_SIZE + abi.Command.KIND, abi.CommandKind.HANDOVER_AUTO, true);
-    }
-    expect(exports.command?.(20)).toBe(abi.Status.OK);
-    const answers = scene.advance(1).events.map(({ commandId, reason }) => [commandId, reason]);
-    expect(answers.filter(([, reason]) => reason === "LIMIT")).toEqual([116, 117, 118, 119].map((id) => [id, "LIMIT"]));
-    expect(answers.filter(([, reason]) => reason === "NONE")).toHaveLength(16);
-  });
 });
