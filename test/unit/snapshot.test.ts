@@ -92,7 +92,7 @@ describe("snapshot", () => {
     expect(scene.advance(1).events).toEqual([]);
     expect(scene.advance(1).events).toMatchObject([{ kind: "COMMAND_DONE", reason: "NONE", value: connections }]);
     expect(scene.nextUs).toBeGreaterThan(0);
-    // 16 sweeps may be under way, the 17th is refused.
+    // 16 sweeps may be under way; for the 17th one of them is finished.
     const answers = Array.from({ length: 17 }, () => trace(0).events);
     expect(answers.flat().length).toBeGreaterThan(0);
   });
