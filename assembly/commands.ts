@@ -173,7 +173,7 @@ function applyHandover(connection: Connection, at: usize): Reason {
     }
     abandonSubflow(connection, subflowAt(active), Reason.REMOVED, true);
   }
-  return handoverStart(connection, path, mode, load<u32>(at, Command.ID), load<u32>(at, Command.TIMEOUT_MS));
+  return handoverStart(connection, path, load<u32>(at, Command.ID), load<u32>(at, Command.TIMEOUT_MS));
 }
 
 function applySubflowAdd(connection: Connection, path: u32, commandId: u32): Reason {

@@ -156,6 +156,11 @@ function dropCovered(from: u32, count: u32, san: San): u32 {
   return kept;
 }
 
+/** Rule 4: octets that came on it are still unacknowledged, or a retransmission was just seen. */
+@inline function wantsDuplicate(subflow: Subflow): bool {
+  return subflow.rcvSan != subflow.rcvHighest || subflowHas(subflow, SubflowBit.RETRANSMISSION_SEEN);
+}
+
 /** The subflow for a pure ACK: one that earned a new SAN, else one that wants a duplicate, else 0. */
 function chooseCarrier(connection: Connection): u32 {
   let duplicate: u32 = 0;
@@ -163,8 +168,7 @@ function chooseCarrier(connection: Connection): u32 {
     const subflow = subflowAt(index);
     if (!subflowUsable(subflow)) continue;
     if (seqGt(sanOf(connection, subflow), subflow.rcvSan)) return index;
-    const wants = subflow.rcvSan != subflow.rcvHighest || subflowHas(subflow, SubflowBit.RETRANSMISSION_SEEN);
-    if (wants && duplicate == 0) duplicate = index;
+    if (duplicate == 0 && wantsDuplicate(subflow)) duplicate = index;
   }
   if (ackMoved || windowMoved) return connection.active;
   return duplicate;
@@ -192,9 +196,7 @@ export function tellNews(connection: Connection, carrier: u32): bool {
 function duplicateOthers(connection: Connection, carrier: u32): void {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (index == carrier || !subflowUsable(subflow)) continue;
-    const wants = subflow.rcvSan != subflow.rcvHighest || subflowHas(subflow, SubflowBit.RETRANSMISSION_SEEN);
-    if (!wants) continue;
+    if (index == carrier || !subflowUsable(subflow) || !wantsDuplicate(subflow)) continue;
     forgeAck(connection, subflow);
     subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
   }

@@ -46,6 +46,7 @@ let pieceSsn: Ssn = 0;
 let pieceLength: u32 = 0;
 let pieceMapSsn: Ssn = 0; // the mapping that the piece is sent under; may be longer than the piece
 let pieceMapLength: u32 = 0;
+let pieceLogged: bool = false; // that mapping is in the subflow's log
 
 /**
  * Gives octets [dsn, dsn + length) fresh SSN space on the active subflow, logged if they leave as one
@@ -127,7 +128,8 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
  */
 function mappingOfPiece(subflow: Subflow): void {
   const log = mapLogOf(subflow);
-  if (mapLogFind(log, pieceSsn, OUT)) {
+  pieceLogged = mapLogFind(log, pieceSsn, OUT);
+  if (pieceLogged) {
     pieceMapSsn = load<u32>(OUT);
     pieceMapLength = load<u32>(OUT, 4);
     const rest = pieceMapLength - (pieceSsn - pieceMapSsn);
@@ -285,7 +287,6 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
   }
   // A super-packet may only leave whole under a mapping that is logged, and as long as the kernel thinks it is.
   const whole = pieceLength == segment.payloadLength && !(superPacket && trimmed);
-  const logged = !superPacket || mapLogFind(mapLogOf(subflowAt(pieceSubflow)), pieceSsn, OUT);
-  if (whole && logged) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
+  if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);
 }

@@ -111,6 +111,20 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
   return hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnEnd == connection.peerFinDsn;
 }
 
+/** Moves the highest numbers on and counts `octets` from `ssn`/`dsn` on; returns how many were never seen before. */
+function noteHighest(connection: Connection, subflow: Subflow, ssn: Ssn, dsn: Dsn, octets: u32): u32 {
+  if (seqGt(ssn + octets, subflow.rcvHighest)) subflow.rcvHighest = ssn + octets;
+  const dsnEnd = dsn + <u64>octets;
+  let fresh: u32 = 0;
+  if (dsnGt(dsnEnd, connection.rcvDsnMax)) {
+    const ahead = dsnEnd - connection.rcvDsnMax;
+    fresh = ahead < <u64>octets ? <u32>ahead : octets;
+    connection.rcvDsnMax = dsnEnd;
+  }
+  accountReceived(connection, subflow, octets, fresh);
+  return fresh;
+}
+
 /** Books the arrival of `octets` from `ssn`/`dsn` on. Returns false if the packet must not go to the host. */
 function bookArrival(
   connection: Connection, subflow: Subflow, segment: Segment, ssn: Ssn, dsn: Dsn, octets: u32,
@@ -120,16 +134,9 @@ function bookArrival(
     dropSegment(segment, DropReason.RECV_TABLE_FULL);
     return false;
   }
-  if (seqGt(ssn + octets, subflow.rcvHighest)) subflow.rcvHighest = ssn + octets;
+  const fresh = noteHighest(connection, subflow, ssn, dsn, octets);
   const dsnEnd = dsn + <u64>octets;
   const seenBelow = seqLt(ssn, subflow.rcvSan) || arrival == Arrival.DUPLICATE;
-  let fresh: u32 = 0;
-  if (dsnGt(dsnEnd, connection.rcvDsnMax)) {
-    const ahead = dsnEnd - connection.rcvDsnMax;
-    fresh = ahead < <u64>octets ? <u32>ahead : octets;
-    connection.rcvDsnMax = dsnEnd;
-  }
-  accountReceived(connection, subflow, octets, fresh);
   if (seenBelow) {
     count(Counter.PEER_RETRANSMISSIONS);
     subflowSet(subflow, SubflowBit.RETRANSMISSION_SEEN);
@@ -165,9 +172,7 @@ function forwardRest(connection: Connection, subflow: Subflow, segment: Segment,
     const dsn = load<u64>(OUT);
     const piece = min<u32>(min<u32>(mapped, left), 1400); // any MTU that carries IPv6 will do over lo
     rangesAdd(rangesOf(subflow), ssn, ssn + piece);
-    if (seqGt(ssn + piece, subflow.rcvHighest)) subflow.rcvHighest = ssn + piece;
-    if (dsnGt(dsn + <u64>piece, connection.rcvDsnMax)) connection.rcvDsnMax = dsn + <u64>piece;
-    accountReceived(connection, subflow, piece, piece);
+    noteHighest(connection, subflow, ssn, dsn, piece);
     const flags = TCP_ACK | TCP_PSH | (endsWithFin(connection, dsn + <u64>piece) ? TCP_FIN : 0);
     forgePacket(
       Direction.HOST, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),

@@ -10,7 +10,7 @@
 //   6. the oldest
 
 import {
-  Counter, EventKind, EventRecord, HandoverMode, PathFlag, Reason, SubflowState,
+  Counter, EventKind, EventRecord, PATH_MAX, PathFlag, Reason, SubflowState,
 } from "../abi";
 import { nowUs } from "../clock";
 import { IDLE_US } from "../config";
@@ -109,12 +109,10 @@ export function handoverEnd(connection: Connection, reason: Reason): void {
  * Starts to move `connection` to `path` and pins it there. Returns the reason why it cannot start, or NONE:
  * then HANDOVER_DONE or HANDOVER_FAILED follows within `timeoutMs`.
  */
-export function handoverStart(
-  connection: Connection, path: u32, mode: HandoverMode, commandId: u32, timeoutMs: u32,
-): Reason {
+export function handoverStart(connection: Connection, path: u32, commandId: u32, timeoutMs: u32): Reason {
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return Reason.NOT_ESTABLISHED;
   if (!hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) return Reason.NOT_ESTABLISHED;
-  if (path == 0 || path > 32 || pathAt(path).known == 0) return Reason.NO_PATH;
+  if (path == 0 || path > PATH_MAX || pathAt(path).known == 0) return Reason.NO_PATH;
   let target = subflowOnPath(connection, path);
   if (target == 0) {
     const obstacle = joinObstacle(connection, path);
@@ -133,7 +131,6 @@ export function handoverStart(
   emitHandover(connection, EventKind.HANDOVER_STARTED, Reason.NONE, path, oldPath);
   armConnection(connection);
   if (subflowAt(target).state == SubflowState.ESTABLISHED) handoverProceed(connection);
-  void mode; // break-before-make abandons the old subflow in the caller, before this starts
   return Reason.NONE;
 }
 
