@@ -203,6 +203,54 @@ export function halfOpenHeld(): u32 {
   return halfOpenCount;
 }
 
+import { CONFIG, EngineConfig } from "./abi";
+import { Connection, connectionAt, sendTableOf } from "./connection/connection";
+import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
+import { mapLogOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
+import { mapLogCheck } from "./mapping/map-log";
+import { rangesCheck } from "./mapping/received-ranges";
+import { recvTableCheck } from "./mapping/recv-table";
+import { sendTableCheck } from "./mapping/send-table";
+import { runsFree } from "./memory/runs";
+import { slabCheck, slabLive } from "./memory/slab";
+import { wheelCheck } from "./memory/wheel";
+import { dsnGt, seqGt } from "./seq/space";
+
+/** 0, or the number of the first invariant that does not hold; for the tables of every connection. */
+export function tablesCheck(): u32 {
+  if (!slabCheck(connectionSlab()) || !slabCheck(subflowSlab())) return 1;
+  if (!wheelCheck()) return 2;
+  let runs: u32 = 0;
+  for (let index: u32 = 1; index <= connectionCapacity; index++) {
+    if (!slabLive(connectionSlab(), index)) continue;
+    const connection = connectionAt(index);
+    if (!sendTableCheck(sendTableOf(connection))) return 3;
+    if (dsnGt(connection.dsnUna, connection.dsnNxt)) return 4; // C1
+    if (dsnGt(connection.rcvDan, connection.rcvDsnMax + 1)) return 5; // C2
+    runs += sendTableOf(connection).count;
+    let active = connection.active == 0;
+    for (let at = connection.head; at != 0; at = subflowAt(at).next) {
+      const subflow = subflowAt(at);
+      active = active || at == connection.active;
+      if (subflow.connection != index) return 6; // C4
+      const broken = subflowCheck(subflow);
+      if (broken != 0) return broken;
+      runs += recvTableOf(subflow).count + rangesOf(subflow).count;
+    }
+    if (!active) return 7; // C3
+  }
+  // What is not in a table is free or part of a map log, whose chunks hold several mappings each.
+  return runs + runsFree() <= load<u32>(CONFIG + EngineConfig.RUNS) ? 0 : 8;
+}
+
+function subflowCheck(subflow: Subflow): u32 {
+  if (!recvTableCheck(recvTableOf(subflow))) return 9;
+  if (!rangesCheck(rangesOf(subflow))) return 10;
+  if (!mapLogCheck(mapLogOf(subflow))) return 11;
+  if (seqGt(subflow.ssnUna, subflow.ssnNxt)) return 12; // S1
+  return seqGt(subflow.rcvSan, subflow.rcvHighest) ? 13 : 0; // S2
+}
+
 // --- clock, counters, event-ring, outbox, trace ---
 export { drawU32, drawU64, entropyHas } from "./clock";
 export { count, countAdd, countDrop } from "./counters";
