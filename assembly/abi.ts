@@ -321,6 +321,7 @@ export const enum EventKind {
   COMMAND_DONE = 13, // REASON NONE = done; VALUE = connections concerned, VALUE64 = of them failed
   PARK_ADDRESS = 14, // LOCAL is in use by a converted connection: VALUE = 1 first, 0 last
   JOIN_FAILED = 15, // REASON
+  SUBFLOW_STALE = 16, // VALUE 1 = silent with octets in flight, 0 = heard again
 }
 
 /** Why: in events and command answers. */
@@ -571,4 +572,8 @@ export const enum Counter {
   BYTES_SENT = 41, // payload from hosts, first transmissions
   BYTES_RECEIVED = 42, // payload given to hosts
   TRANSITION_SACKS_HELD = 43,
+  TAN_STEPS = 44, // acknowledgements to the host that were given in steps after a switch
+  KICKS = 45, // hosts made to send again at once after a break (ICMP)
+  SUBFLOWS_STALE = 46, // fell silent with octets in flight
+  SUBFLOWS_POISONED = 47, // closed for a hole that could never be filled
 }

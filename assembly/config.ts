@@ -61,6 +61,21 @@
 
 /** A handover is called done on an idle connection when nothing has moved for this long. */
 @inline export const IDLE_US: u64 = 250_000;
+/** Silence with octets in flight after which a subflow is stale, at least: more than most queues hold. */
+@inline export const STALL_MIN_US: u64 = 300_000;
+/** Retransmissions of its first octet by the host after which the subflow that should carry it is stale. */
+@inline export const STALL_HEAD_TRIES: u8 = 2;
+/** How long a subflow with a hole has to acknowledge it, at least: a busy peer's answer may take this long. */
+@inline export const POISON_MIN_US: u64 = 50_000;
+/** Kicks within this time belong to one break, and show the same MTU. */
+@inline export const KICK_SAME_US: u64 = 50_000;
+/** How long Linux keeps an MTU that it learned (mtu_expires). */
+@inline export const KICK_MTU_TTL_US: u64 = 600_000_000;
+/** Linux believes no MTU below these (min_pmtu; RFC 8200 §5). */
+@inline export const KICK_MTU_MIN4: u32 = 552;
+@inline export const KICK_MTU_MIN6: u32 = 1280;
+/** A jump of the TAN behind a switch that is larger is shown in steps of this many segments. */
+@inline export const STEP_SEGMENTS: u32 = 10;
 /** Shortest transition after a switch: the old subflow's last acknowledgements may take this long. */
 @inline export const TRANSITION_MIN_US: u64 = 50_000;
 

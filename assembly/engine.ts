@@ -12,8 +12,9 @@ import { Connection, connectionAt, ConnectionFlag, hasFlag } from "./connection/
 import { connectionDestroy } from "./connection/lifecycle";
 import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
 import { Subflow, subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
-import { armConnection } from "./connection/timers";
+import { armConnection, armSubflow } from "./connection/timers";
 import { count, countAdd } from "./counters";
+import { nextStep } from "./forward/ack-to-tcp";
 import { failJoin } from "./forward/join-handshake";
 import { finRetry } from "./forward/payload-to-tcp";
 import { fromSubflow } from "./forward/from-subflow";
@@ -21,6 +22,8 @@ import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
 import { closeEnd, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
 import { danPullFire } from "./handover/dan-pull";
+import { poisonFire } from "./handover/poison";
+import { stallFire } from "./handover/stall";
 import { standbyJoin } from "./handover/standby";
 import { handoverCheckIdle, handoverEnd } from "./handover/switch";
 import { transitionEnd } from "./handover/transition";
@@ -96,6 +99,7 @@ export function fireTimers(): void {
 /** Which of a connection's deadlines are due; the last one may end it. */
 function connectionTimer(connection: Connection, now: u64): void {
   if (due(connection.transitionUs, now)) transitionEnd(connection);
+  if (due(connection.stepUs, now)) nextStep(connection);
   if (due(connection.hostFinUs, now)) finRetry(connection);
   if (due(connection.advertiseUs, now)) advertiseNow(connection);
   if (due(connection.controlUs, now)) controlTimer(connection);
@@ -147,7 +151,12 @@ function subflowTimer(subflow: Subflow, now: u64): void {
       return;
     }
   }
-  if (due(subflow.pullUs, now)) danPullFire(subflow);
+  if (due(subflow.pullUs, now)) danPullFire(connection, subflow);
+  if (due(subflow.stallUs, now)) stallFire(connection, subflow);
+  const suspect = due(subflow.suspectUs, now);
+  if (suspect) subflow.suspectUs = 0;
+  armSubflow(subflow);
+  if (suspect) poisonFire(connection, subflow); // may end it
 }
 
 function joinTimer(connection: Connection, subflow: Subflow): void {

@@ -3,6 +3,7 @@
 
 import * as abi from "../host/engine/abi.ts";
 import { addressText, decode, mappedAddress, type Packet, type PacketFields, packet } from "./packet.ts";
+import { decodeIcmp, type IcmpPacket, isIcmp } from "./packet-icmp.ts";
 import { type Build, type Engine, type EngineOptions, loadEngine } from "./wasm.ts";
 
 /** What one call of the engine did. */
@@ -17,6 +18,8 @@ export interface Outcome {
   /** Packets that the engine made, towards the wire and towards the own host. */
   toWire: Packet[];
   toHost: Packet[];
+  /** ICMP errors for the own host. */
+  icmpToHost: IcmpPacket[];
   events: SceneEvent[];
   sets: { kind: number; port: number; opener: string; other: string }[];
 }
@@ -189,13 +192,14 @@ export class Scene {
     }
     const toWire: Packet[] = [];
     const toHost: Packet[] = [];
+    const icmpToHost: IcmpPacket[] = [];
     for (let i = 0; i < this.engine.header(abi.EngineHeader.OUTBOX_COUNT); i++) {
       const entry = abi.OUTBOX + i * abi.OUTBOX_ENTRY_SIZE;
       const from = view.getUint32(entry + abi.OutboxEntry.OFFSET, true);
       const made = octets.slice(from, from + view.getUint32(entry + abi.OutboxEntry.LENGTH, true));
-      (view.getUint32(entry + abi.OutboxEntry.DIRECTION, true) === abi.Direction.WIRE ? toWire : toHost).push(
-        decode(made),
-      );
+      const wire = view.getUint32(entry + abi.OutboxEntry.DIRECTION, true) === abi.Direction.WIRE;
+      if (isIcmp(made)) icmpToHost.push(decodeIcmp(made));
+      else (wire ? toWire : toHost).push(decode(made));
     }
     return {
       verdict,
@@ -205,6 +209,7 @@ export class Scene {
       octets: out,
       toWire,
       toHost,
+      icmpToHost,
       events: this.events(),
       sets: this.sets(),
     };

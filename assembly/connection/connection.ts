@@ -13,7 +13,7 @@
 //     24     8  localIdsn
 //     32     8  remoteIdsn
 //     40     8  dsnNxt                    next DSN that the host will send (FIN included)
-//     48     8  dsnUna                    highest DATA_ACK from the peer = what the host is shown as acknowledged
+//     48     8  dsnUna                    highest DATA_ACK from the peer
 //     56     8  rcvDan                    highest acknowledgement from the host, data level
 //     64     8  rcvDsnMax                 behind the highest octet that came from the peer
 //     72     8  hostWindowRight           right edge that the host granted to the peer
@@ -32,29 +32,33 @@
 //    176     8  handoverDeadlineUs        when the running handover has failed
 //    184     8  joinUs                    next time the policy looks for paths to join; 0 = none
 //    192     8  transitionUs              end of the transition after a switch; 0 = none
-//    200     4  hostIss, 204 hostIrs      initial numbers on the TCP side
-//    208     4  localToken, 212 remoteToken
-//    216     4  head                      slab index of the first subflow, linked by Subflow.next
-//    220     4  active                    slab index of the subflow for new data; 0 = none usable
-//    224     4  handoverSubflow           subflow that the running handover waits for; 0 = to be joined
-//    228     4  handoverCommand           its command id
-//    232     4  handoverPath, 236 pinnedPath
-//    240     4  transitionSubflow         the old subflow of the transition, 244 transitionSsn: its SSN at the switch
-//    248     4  flags                     ConnectionFlag bits
-//    252     4  classId
-//    256    16  send                      SendTable
-//    272     4  mss                       payload octets of the host's largest segment (after the clamp)
-//    276     4  duplicateSubflow, 280 duplicateSsn, 284 duplicateLength, 288 duplicateDsn (low half)
-//    292     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
-//    296     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
-//    300     4  hostWindow                octets, as of the host's last segment
-//    304    13  state … closeReason       see the class
-//    320     4  handovers
-//    324     4  nextHalfOpen, 328 previousHalfOpen: FIFO of half-open connections
-//    336    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
-//    432    16  hostAddress, 448 peerAddress, 464 u16 hostPort, 466 u16 peerPort
+//    200     8  shownDan                  what the host has been shown as acknowledged; behind dsnUna only while in steps
+//    208     8  shownSackRight            behind the highest octet that the host was shown as SACKed
+//    216     8  stepUs                    when the next step of the TAN is due; 0 = none
+//    224     8  stepEndUs                 when the last one is
+//    232     4  hostIss, 236 hostIrs      initial numbers on the TCP side
+//    240     4  localToken, 244 remoteToken
+//    248     4  head                      slab index of the first subflow, linked by Subflow.next
+//    252     4  active                    slab index of the subflow for new data; 0 = none usable
+//    256     4  handoverSubflow           subflow that the running handover waits for; 0 = to be joined
+//    260     4  handoverCommand           its command id
+//    264     4  handoverPath, 268 pinnedPath
+//    272     4  transitionSubflow         the old subflow of the transition, 276 transitionSsn: its SSN at the switch
+//    280     4  flags                     ConnectionFlag bits
+//    284     4  classId
+//    288    16  send                      SendTable
+//    304     4  mss                       payload octets of the host's largest segment (after the clamp)
+//    308     4  duplicateSubflow, 312 duplicateSsn, 316 duplicateLength, 320 duplicateDsn (low half)
+//    324     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
+//    328     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
+//    332     4  hostWindow                octets, as of the host's last segment
+//    336    14  state … headTries         see the class
+//    352     4  handovers
+//    356     4  nextHalfOpen, 360 previousHalfOpen: FIFO of half-open connections
+//    368    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
+//    464    16  hostAddress, 480 peerAddress, 496 u16 hostPort, 498 u16 peerPort
 //
-// Invariants: C1 dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
+// Invariants: C1 shownDan ≤ dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
 // subflows in the list. C4 every subflow in the list names this connection.
 
 import { ConnectionState } from "../abi";
@@ -65,10 +69,10 @@ import { check } from "../memory/check";
 import { Dan, Dsn, expand, Tan, Tsn } from "../seq/space";
 import { connectionSlab, connectionCapacity } from "./store";
 
-@inline const SEND_OFFSET: usize = 256;
-@inline const REMOTE_ADDRESSES_OFFSET: usize = 336;
-@inline const HOST_ADDRESS_OFFSET: usize = 432;
-@inline const PEER_ADDRESS_OFFSET: usize = 448;
+@inline const SEND_OFFSET: usize = 288;
+@inline const REMOTE_ADDRESSES_OFFSET: usize = 368;
+@inline const HOST_ADDRESS_OFFSET: usize = 464;
+@inline const PEER_ADDRESS_OFFSET: usize = 480;
 
 /** Bits of Connection.flags. */
 export const enum ConnectionFlag {
@@ -87,6 +91,7 @@ export const enum ConnectionFlag {
   SUBFLOWS_CLOSING = 4096, // both DATA_FINs are acknowledged, subflow FINs are out
   SCALED = 8192, // both ends of the TCP side announced a window scale
   DATA_ACK_SEEN = 16384, // the peer has sent a DATA_ACK: options pass in its direction
+  KICK_DUE = 32768, // a subflow went with octets of the host in flight: the host is to send them again
 }
 
 @final @unmanaged
@@ -117,6 +122,10 @@ export class Connection {
   handoverDeadlineUs: u64;
   joinUs: u64;
   transitionUs: u64;
+  shownDan: Dan;
+  shownSackRight: Dsn;
+  stepUs: u64;
+  stepEndUs: u64;
   hostIss: Tsn;
   hostIrs: Tsn;
   localToken: u32;
@@ -156,13 +165,14 @@ export class Connection {
   removedCount: u8;
   remoteCount: u8; // entries of remoteAddresses
   closeReason: u8;
+  headTries: u8; // retransmissions by the host of its first octet without acknowledgement
   handovers: u32;
   nextHalfOpen: u32;
   previousHalfOpen: u32;
 }
 if (offsetof<Connection>("transitionUs") != 192) ERROR("Connection.transitionUs moved");
 if (offsetof<Connection>("sendHead") != SEND_OFFSET) ERROR("Connection.send moved");
-if (offsetof<Connection>("handovers") != 320) ERROR("Connection.handovers moved");
+if (offsetof<Connection>("handovers") != 352) ERROR("Connection.handovers moved");
 if (offsetof<Connection>() > REMOTE_ADDRESSES_OFFSET + 8) ERROR("Connection: fields run into the addresses");
 if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) ERROR("Connection: addresses overlap");
 
@@ -194,18 +204,18 @@ if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) E
 
 /** Port of the host's end. */
 @inline export function hostPort(connection: Connection): u32 {
-  return load<u16>(changetype<usize>(connection), 464);
+  return load<u16>(changetype<usize>(connection), 496);
 }
 
 /** Port of the peer's end as the host knows it. */
 @inline export function peerPort(connection: Connection): u32 {
-  return load<u16>(changetype<usize>(connection), 466);
+  return load<u16>(changetype<usize>(connection), 498);
 }
 
 /** Stores both ports. */
 export function setPorts(connection: Connection, hostPortValue: u32, peerPortValue: u32): void {
-  store<u16>(changetype<usize>(connection), <u16>hostPortValue, 464);
-  store<u16>(changetype<usize>(connection), <u16>peerPortValue, 466);
+  store<u16>(changetype<usize>(connection), <u16>hostPortValue, 496);
+  store<u16>(changetype<usize>(connection), <u16>peerPortValue, 498);
 }
 
 /** Address of entry `i` of the peer's advertised addresses: id u8, family u8, port u16, zero u32, address 16. */
@@ -254,7 +264,7 @@ export function connectionRelease(index: u32): void {
   return expand(<u32>connection.remoteIdsn + (tan - connection.hostIrs), connection.rcvDan);
 }
 
-/** TAN to show to the host for the peer's data acknowledgement `dan`. */
+/** TAN that stands for the peer's data acknowledgement `dan`. */
 @inline export function tanFromDan(connection: Connection, dan: Dan): Tan {
   return connection.hostIss + <u32>(dan - connection.localIdsn);
 }
@@ -262,4 +272,9 @@ export function connectionRelease(index: u32): void {
 /** TSN under which the host receives the peer's octet `dsn`. */
 @inline export function tsnFromDsn(connection: Connection, dsn: Dsn): Tsn {
   return connection.hostIrs + <u32>(dsn - connection.remoteIdsn);
+}
+
+/** TAN for every segment to the host: what it has been shown as acknowledged. */
+@inline export function shownTan(connection: Connection): Tan {
+  return tanFromDan(connection, connection.shownDan);
 }

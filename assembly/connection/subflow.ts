@@ -29,6 +29,9 @@
 //    216     4  joinCommand               command that asked for it, 0 = policy
 //    220     4  peerWindow                raw window of the last packet, to tell duplicates
 //    224     8  state … pullTries         see the class
+//    232     8  quietUs                   since when it is silent: last heard, or when octets went out with none in flight
+//    240     8  stallUs                   when to look whether it is silent for too long; 0 = no octets are watched
+//    248     8  suspectUs                 when it is closed unless its hole is acknowledged; 0 = no hole (handover/poison.ts)
 //    256    36  local 16, remote 16, u16 localPort, u16 remotePort
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
@@ -60,6 +63,7 @@ export const enum SubflowBit {
   PROBE_OUT = 128, // a DAN pull waits for its answer
   PRIO_PENDING = 256, // MP_PRIO to be repeated
   RETRANSMISSION_SEEN = 512, // a duplicate came since the host's last acknowledgement
+  STALE = 1024, // silent with octets in flight: no new data, and what is sent again goes elsewhere, too
 }
 
 @final @unmanaged
@@ -112,11 +116,15 @@ export class Subflow {
   peerScale: u8;
   tries: u8; // of the running retryUs
   pullTries: u8;
+  quietUs: u64;
+  stallUs: u64;
+  suspectUs: u64;
 }
 if (offsetof<Subflow>("recv0") != RECV_OFFSET) ERROR("Subflow.recv moved");
 if (offsetof<Subflow>("ranges0") != RANGES_OFFSET) ERROR("Subflow.ranges moved");
 if (offsetof<Subflow>("log0") != MAP_LOG_OFFSET) ERROR("Subflow.mapLog moved");
 if (offsetof<Subflow>("state") != 224) ERROR("Subflow.state moved");
+if (offsetof<Subflow>("quietUs") != 232) ERROR("Subflow.quietUs moved");
 if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addresses");
 
 /** The subflow at slab `index` (≥ 1). The only place that turns an index into an address. */

@@ -20,6 +20,7 @@ export function armConnection(connection: Connection): void {
   deadline = earlier(deadline, connection.handoverDeadlineUs);
   deadline = earlier(deadline, connection.joinUs);
   deadline = earlier(deadline, connection.transitionUs);
+  deadline = earlier(deadline, connection.stepUs);
   const index = connectionIndex(connection);
   if (deadline == u64.MAX_VALUE) timerCancel(index);
   else timerSet(index, deadline);
@@ -30,6 +31,8 @@ export function armSubflow(subflow: Subflow): void {
   let deadline = u64.MAX_VALUE;
   deadline = earlier(deadline, subflow.retryUs);
   deadline = earlier(deadline, subflow.pullUs);
+  deadline = earlier(deadline, subflow.stallUs);
+  deadline = earlier(deadline, subflow.suspectUs);
   deadline = earlier(deadline, subflow.expireUs);
   const index = connectionCapacity + subflowIndex(subflow);
   if (deadline == u64.MAX_VALUE) timerCancel(index);

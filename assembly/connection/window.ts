@@ -32,9 +32,9 @@ export function windowUnscaled(connection: Connection): u32 {
   return octets > 65535 ? 65535 : <u32>octets;
 }
 
-/** Window field for the host beside the TAN that stands for dsnUna. */
+/** Window field for the host beside shownTan(). */
 export function windowForHost(connection: Connection): u32 {
-  const octets = connection.peerWindowRight - connection.dsnUna;
+  const octets = connection.peerWindowRight - connection.shownDan;
   if (<i64>octets < 0) return 0;
   const field = octets >> connection.peerScale;
   return field > 65535 ? 65535 : <u32>field;

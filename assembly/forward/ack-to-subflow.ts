@@ -9,7 +9,7 @@
 
 import { Counter, DropReason } from "../abi";
 import {
-  Connection, ConnectionFlag, danFromTan, hasFlag, tanFromDan,
+  Connection, ConnectionFlag, danFromTan, hasFlag, shownTan,
 } from "../connection/connection";
 import {
   rangesOf, recvTableOf, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
@@ -204,7 +204,7 @@ function duplicateOthers(connection: Connection, carrier: u32): void {
 
 /** True if the host only asks whether the peer is there: SEQ below its SND.UNA, at most one octet (RFC 9293 §3.8.4). */
 export function isHostProbe(connection: Connection, segment: Segment): bool {
-  return segment.segSeq == tanFromDan(connection, connection.dsnUna) - 1 && segment.payloadLength <= 1;
+  return segment.segSeq == shownTan(connection) - 1 && segment.payloadLength <= 1;
 }
 
 /** Forwards a segment of the host without payload or FIN. takeHostAck() has been called. */

@@ -9,27 +9,29 @@
 
 import { Counter, DropReason } from "../abi";
 import {
-  Connection, ConnectionFlag, hasFlag, sendTableOf, tanFromDan, tsnFromDsn,
+  Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
 import { rttAcknowledged } from "../connection/rtt";
 import { mapLogOf, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex } from "../connection/subflow";
-import { peerWindowUpdate } from "../connection/window";
+import { peerWindowUpdate, windowForHost } from "../connection/window";
 import { SEQUENCE_SPAN } from "../config";
 import { count, countAdd } from "../counters";
 import { danPullUpdate } from "../handover/dan-pull";
-import { transitionHolds } from "../handover/transition";
+import { poisonCheck, poisonRelief } from "../handover/poison";
+import { showDan, stepFire, transitionHolds } from "../handover/transition";
 import { mapLogTrim } from "../mapping/map-log";
 import { blocksAbove, DSN_BLOCK_SIZE, mergeBlocks, projectSsnBlock } from "../mapping/projection";
 import { sendTableTrim } from "../mapping/send-table";
 import { DSN_BLOCKS, DSN_BLOCKS_MAX, MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS, TSN_BLOCKS } from "../scratch";
 import { Dan, dsnGt, dsnLeq, Dsn, expand, San, seqGt, seqLeq, seqLt } from "../seq/space";
+import { forgeToHost } from "../signalling/forge";
 import { DSS, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
 import { TCP_ACK } from "../wire/tcp";
 import { SACK_BLOCKS_MAX, sackLeft, sackRight, TcpOptions, tcpOptionsAt, writeSackBlocks } from "../wire/tcp-options";
 import { rewriteToHost, traceReceived } from "./route";
 import { dropSegment, Segment, segmentCut } from "./segment";
 
-let danMoved: bool = false;
+let tanMoved: bool = false; // the host will be shown a higher TAN
 let windowMoved: bool = false;
 let duplicateOnSubflow: bool = false;
 let probeAnswer: bool = false;
@@ -51,11 +53,15 @@ function reportsProbe(options: TcpOptions, san: San): bool {
 export function takePeerAck(connection: Connection, subflow: Subflow, segment: Segment): void {
   const options = mptcpOptionsAt(MPTCP_OPTIONS);
   const dan = danOf(connection, options);
-  danMoved = dsnGt(dan, connection.dsnUna) && dsnLeq(dan, connection.dsnNxt);
+  const danMoved = dsnGt(dan, connection.dsnUna) && dsnLeq(dan, connection.dsnNxt);
+  const shown = connection.shownDan;
   if (danMoved) {
     connection.dsnUna = dan;
+    connection.headTries = 0;
     sendTableTrim(sendTableOf(connection), dan);
+    showDan(connection, subflow);
   }
+  tanMoved = connection.shownDan != shown;
   const san = segment.segAck;
   const sanMoved = seqGt(san, subflow.ssnUna);
   const outstanding = seqLt(subflow.ssnUna, subflow.ssnNxt);
@@ -77,6 +83,8 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   const control = (options.present & ~(<u32>1 << DSS)) != 0;
   duplicateOnSubflow = !sanMoved && outstanding && sameWindow && !control && !probeAnswer && segment.payloadLength == 0;
   danPullUpdate(connection, subflow, danMoved);
+  if (sanMoved) poisonRelief(connection, subflow);
+  if (danMoved) poisonCheck(connection);
 }
 
 /** Projects SAN and SACK blocks of the packet into DSN_BLOCKS, those above the TAN; returns how many. */
@@ -94,6 +102,7 @@ function projectBlocks(connection: Connection, subflow: Subflow, segment: Segmen
   // Paper §3.5: the cumulative SAN is one more block, since an earlier run may be missing elsewhere.
   const san = subflow.ssnUna;
   blocks = projectSsnBlock(table, index, san - SEQUENCE_SPAN, san, DSN_BLOCKS, blocks, DSN_BLOCKS_MAX);
+  // Above dsnUna, not only above what the host was shown: what lies between is about to be acknowledged.
   return blocksAbove(DSN_BLOCKS, mergeBlocks(DSN_BLOCKS, blocks), connection.dsnUna);
 }
 
@@ -128,8 +137,10 @@ function writeHostSack(connection: Connection, subflow: Subflow, segment: Segmen
   } else {
     for (let i: u32 = 0; i < found && blocks < max; i++) {
       const at = <usize>DSN_BLOCKS + <usize>i * DSN_BLOCK_SIZE;
+      const right = load<u64>(at, 8);
+      if (dsnGt(right, connection.shownSackRight)) connection.shownSackRight = right;
       store<u32>(<usize>TSN_BLOCKS + <usize>blocks * 8, tanFromDan(connection, load<u64>(at)));
-      store<u32>(<usize>TSN_BLOCKS + <usize>blocks * 8, tanFromDan(connection, load<u64>(at, 8)), 4);
+      store<u32>(<usize>TSN_BLOCKS + <usize>blocks * 8, tanFromDan(connection, right), 4);
       blocks++;
     }
   }
@@ -163,14 +174,21 @@ export function ackToTcp(connection: Connection, subflow: Subflow, segment: Segm
   // A closed host knows no such connection any more: what says nothing new would make it answer with RST.
   const open = !hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
   const nothingOut = connection.dsnUna == connection.dsnNxt && open;
-  const news = danMoved || windowMoved || (end != REWRITE_OPTIONS && !probeAnswer) || duplicateOnSubflow;
+  const duplicate = duplicateOnSubflow && !transitionHolds(connection, subflow);
+  const news = tanMoved || windowMoved || (end != REWRITE_OPTIONS && !probeAnswer) || duplicate;
   if (!news && (control || probeAnswer || !nothingOut)) {
     dropSegment(segment, control ? DropReason.CONSUMED : DropReason.ACK_REDUNDANT);
     return;
   }
   segmentCut(segment, 0);
-  const tan = tanFromDan(connection, connection.dsnUna);
+  const tan = shownTan(connection);
   if (rewriteToHost(segment, connection, nextTsn(connection), tan, TCP_ACK, end)) {
     traceReceived(connection, subflow, connection.rcvDsnMax, segment.segSeq, 0, 0);
   }
+}
+
+/** The TAN is shown in steps (handover/transition.ts): the next one, as an acknowledgement of its own. */
+export function nextStep(connection: Connection): void {
+  stepFire(connection);
+  forgeToHost(connection, nextTsn(connection), shownTan(connection), TCP_ACK, windowForHost(connection));
 }

@@ -19,6 +19,7 @@ import {
 } from "../connection/subflow";
 import { count, countAdd } from "../counters";
 import { abandonSubflow, RST_UNSPECIFIED } from "../handover/abandon";
+import { stallHeard } from "../handover/stall";
 import { standbyNow } from "../handover/standby";
 import { reconsider } from "../handover/switch";
 import { FORGE_OPTIONS, MPTCP_OPTIONS } from "../scratch";
@@ -170,6 +171,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     dropSegment(segment, DropReason.OUT_OF_WINDOW);
     return;
   }
+  stallHeard(connection, subflow);
   if (joinAckAgain(connection, subflow, segment)) return;
   if (peerFellBack(connection, subflow, segment, options)) {
     acceptUntouched(segment);

@@ -8,7 +8,7 @@ import {
   ConnectionState, Counter, DropReason, PacketFlag, Reason, SetOperationKind,
 } from "../abi";
 import {
-  Connection, connectionAt, ConnectionFlag, hasFlag, tanFromDan, tsnFromDsn,
+  Connection, connectionAt, ConnectionFlag, hasFlag, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
 import { connectionDestroy } from "../connection/lifecycle";
 import { findConnection } from "../connection/lookup";
@@ -92,7 +92,7 @@ function onConnection(connection: Connection, segment: Segment): void {
   if ((segment.flags & TCP_ACK) == 0 || (segment.flags & TCP_SYN) != 0) {
     // A SYN/ACK again: the host had no room when the third ACK came (full accept queue). It gets it again.
     const tsn = tsnFromDsn(connection, connection.rcvDan);
-    const tan = tanFromDan(connection, connection.dsnUna);
+    const tan = shownTan(connection);
     const again = (segment.flags & TCP_SYN) != 0 && segment.segSeq == connection.hostIss;
     if (again) forgeToHost(connection, tsn, tan, TCP_ACK, windowForHost(connection));
     dropSegment(segment, again ? DropReason.CONSUMED : DropReason.OUT_OF_WINDOW);

@@ -78,6 +78,8 @@ export function hostSyn(segment: Segment, index: u32): void {
   noteHostSyn(connection, segment, options);
   connection.dsnNxt = connection.localIdsn + 1;
   connection.dsnUna = connection.dsnNxt;
+  connection.shownDan = connection.dsnNxt;
+  connection.shownSackRight = connection.dsnNxt;
   startSubflowSend(subflowAt(subflow), segment.segSeq);
   emitConnectionEvent(EventKind.NEW_CONNECTION, Reason.NONE, connection);
   sendHostSyn(segment);

@@ -8,12 +8,13 @@
 //      through the outbox, and the host's packet ends here
 //
 // A retransmission keeps its subflow and its mapping while that subflow lives (RFC 8684 §3.3.6); after that,
-// or when the peer acknowledged the octets on the subflow but not at data level, it gets fresh SSN space.
+// or when the peer acknowledged the octets on the subflow but not at data level, it gets fresh SSN space. While the
+// subflow is stale it goes out twice: as it was, and as a copy with fresh SSNs on the active subflow.
 // The mapping of a super-packet is longer than one packet on the wire: it is logged and repeated to the letter
 // by every retransmission inside it, since Linux refuses another mapping while one is half consumed.
 
 import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
-import { DEBUG, SACK_BLOCKS_DATA, SEQUENCE_SPAN } from "../config";
+import { DEBUG, SACK_BLOCKS_DATA, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
 import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
@@ -25,6 +26,7 @@ import {
 } from "../connection/subflow";
 import { windowForSubflow } from "../connection/window";
 import { count, countDrop } from "../counters";
+import { stallCopies, stallDeclare, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
 import {
@@ -48,14 +50,25 @@ let pieceMapSsn: Ssn = 0; // the mapping that the piece is sent under; may be lo
 let pieceMapLength: u32 = 0;
 let pieceLogged: bool = false; // that mapping is in the subflow's log
 
+/** The subflow for new octets: the active one, but another if that is suspected of a hole (handover/poison.ts). */
+function freshSubflow(connection: Connection): u32 {
+  const active = connection.active;
+  if (active == 0 || subflowAt(active).suspectUs == 0) return active;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (subflowUsable(subflow) && subflow.suspectUs == 0 && !subflowHas(subflow, SubflowBit.STALE)) return index;
+  }
+  return active;
+}
+
 /**
- * Gives octets [dsn, dsn + length) fresh SSN space on the active subflow, logged if they leave as one
+ * Gives octets [dsn, dsn + length) fresh SSN space on the subflow `index`, logged if they leave as one
  * super-packet (where the log is full they are not, and so leave in pieces). False when the SEND table is full.
  */
-function mapFresh(connection: Connection, dsn: Dsn, length: u32, superPacket: bool): bool {
-  const subflow = subflowAt(connection.active);
+function mapFresh(connection: Connection, index: u32, dsn: Dsn, length: u32, superPacket: bool): bool {
+  const subflow = subflowAt(index);
   const ssn = subflow.ssnNxt;
-  if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, connection.active, 0)) return false;
+  if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, index, 0)) return false;
   if (superPacket && !mapLogAppend(mapLogOf(subflow), ssn, length)) countDrop(DropReason.MAP_LOG_FULL);
   subflow.ssnNxt = ssn + length;
   return true;
@@ -65,14 +78,15 @@ function mapFresh(connection: Connection, dsn: Dsn, length: u32, superPacket: bo
 function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool): DropReason {
   const end = dsn + <u64>length;
   if (!dsnGt(end, connection.dsnNxt)) return DropReason.NONE;
-  if (connection.active == 0) return DropReason.NO_USABLE_SUBFLOW;
+  const index = freshSubflow(connection);
+  if (index == 0) return DropReason.NO_USABLE_SUBFLOW;
   if (dsnGt(dsn, connection.dsnNxt)) {
     const gap = dsn - connection.dsnNxt;
     if (gap >= <u64>SEQUENCE_SPAN) return DropReason.OUT_OF_WINDOW;
-    const subflow = subflowAt(connection.active);
+    const subflow = subflowAt(index);
     const ssn = subflow.ssnNxt;
     const table = sendTableOf(connection);
-    const reserved = sendTableReserve(table, connection.dsnNxt, ssn, <u32>gap, connection.active);
+    const reserved = sendTableReserve(table, connection.dsnNxt, ssn, <u32>gap, index);
     if (!reserved) return DropReason.SEND_TABLE_FULL;
     subflow.ssnNxt = ssn + <u32>gap;
     connection.dsnNxt = dsn;
@@ -80,7 +94,8 @@ function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool
   const known = dsnLt(dsn, connection.dsnNxt) ? <u32>(connection.dsnNxt - dsn) : 0;
   const fresh = length - known;
   // A partly new super-packet is cut into pieces of one packet each: they need no log.
-  if (!mapFresh(connection, connection.dsnNxt, fresh, superPacket && known == 0)) return DropReason.SEND_TABLE_FULL;
+  const logged = superPacket && known == 0;
+  if (!mapFresh(connection, index, connection.dsnNxt, fresh, logged)) return DropReason.SEND_TABLE_FULL;
   connection.dsnNxt = end;
   return DropReason.NONE;
 }
@@ -107,9 +122,10 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
   let octets = min<u32>(run.length - offset, length);
   const moving = octetsToMove(run.subflow, run.ssn + offset, octets);
   if (moving != 0) {
-    if (connection.active == 0) return DropReason.NO_USABLE_SUBFLOW;
+    const fresh = freshSubflow(connection);
+    if (fresh == 0) return DropReason.NO_USABLE_SUBFLOW;
     octets = min<u32>(moving, connection.mss);
-    if (!mapFresh(connection, dsn, octets, false)) return DropReason.SEND_TABLE_FULL;
+    if (!mapFresh(connection, fresh, dsn, octets, false)) return DropReason.SEND_TABLE_FULL;
     count(Counter.REINJECTED);
     index = sendTableFind(table, dsn);
     run = sendEntryAt(index);
@@ -176,6 +192,7 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
 
 /** Book-keeping behind each piece that left. */
 function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32, fresh: bool): void {
+  stallWatch(subflow, pieceSsn == subflow.ssnUna && fresh);
   if (fresh) {
     rttStart(subflow, pieceSsn + octets);
     handoverNoticeData(connection, subflow);
@@ -187,6 +204,29 @@ function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: 
   }
   accountSent(connection, subflow, octets, !fresh);
   traceSent(connection, subflow, dsn, pieceSsn, octets, fresh ? 0 : TraceFlag.RETRANSMISSION);
+}
+
+/** Sends the piece found last, `octets` from `at`, as a packet of its own. False when the outbox is full. */
+function sendPiece(connection: Connection, dsn: Dsn, at: usize, push: u32, fresh: bool): bool {
+  const subflow = subflowAt(pieceSubflow);
+  const end = writeMapping(connection, subflow, FORGE_OPTIONS, dsn, carriesFin(connection, dsn));
+  const sent = forgePacket(
+    Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
+    pieceSsn, subflow.rcvSan, TCP_ACK | push, windowForSubflow(connection), end, at, pieceLength,
+  );
+  if (sent) afterPiece(connection, subflow, dsn, pieceLength, fresh);
+  return sent;
+}
+
+/**
+ * The piece found last lies on a stale subflow: sends it there once more, and makes the copy on the active
+ * subflow the piece to be sent. From now on the octets are mapped there.
+ */
+function copyPiece(connection: Connection, dsn: Dsn, at: usize): DropReason {
+  sendPiece(connection, dsn, at, 0, false);
+  if (!mapFresh(connection, connection.active, dsn, pieceLength, false)) return DropReason.SEND_TABLE_FULL;
+  count(Counter.REINJECTED);
+  return pieceAt(connection, dsn, pieceLength);
 }
 
 /** The segment lies in several pieces: sends each as packets of one MSS at most. */
@@ -202,19 +242,18 @@ function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom:
       dropSegment(segment, reason);
       return;
     }
+    if (stallCopies(connection, subflowAt(pieceSubflow))) {
+      const copied = copyPiece(connection, dsn, at);
+      if (copied != DropReason.NONE) {
+        dropSegment(segment, copied);
+        return;
+      }
+    }
     const octets = pieceLength;
-    const subflow = subflowAt(pieceSubflow);
-    const end = writeMapping(connection, subflow, FORGE_OPTIONS, dsn, carriesFin(connection, dsn));
-    const flags = TCP_ACK | (left == octets ? segment.flags & TCP_PSH : 0);
-    const sent = forgePacket(
-      Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
-      pieceSsn, subflow.rcvSan, flags, windowForSubflow(connection), end, at, octets,
-    );
-    if (!sent) {
+    if (!sendPiece(connection, dsn, at, left == octets ? segment.flags & TCP_PSH : 0, !dsnLt(dsn, newFrom))) {
       dropSegment(segment, DropReason.OUTBOX_FULL);
       return;
     }
-    afterPiece(connection, subflow, dsn, octets, !dsnLt(dsn, newFrom));
     at += octets;
     left -= octets;
     dsn += <u64>octets;
@@ -248,6 +287,24 @@ function noteFin(connection: Connection, finDsn: Dsn): void {
   if (dsnGt(finDsn + 1, connection.dsnNxt)) connection.dsnNxt = finDsn + 1;
 }
 
+/** The host sends its first octet again: from the second time on its subflow does not carry it, whatever else comes. */
+function noteHeadTry(connection: Connection, dsn: Dsn): void {
+  if (connection.headTries < 255) connection.headTries++;
+  if (connection.headTries < STALL_HEAD_TRIES) return;
+  const index = sendTableFind(sendTableOf(connection), dsn);
+  const carrier = index == 0 ? 0 : sendEntryAt(index).subflow;
+  if (carrier != 0 && anotherUsable(connection, carrier)) stallDeclare(connection, subflowAt(carrier));
+}
+
+/** True if the connection has a usable subflow besides `index` that is not stale. */
+function anotherUsable(connection: Connection, index: u32): bool {
+  for (let other = connection.head; other != 0; other = subflowAt(other).next) {
+    if (other == index || !subflowUsable(subflowAt(other))) continue;
+    if (!subflowHas(subflowAt(other), SubflowBit.STALE)) return true;
+  }
+  return false;
+}
+
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
 export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
   let dsn = dsnFromTsn(connection, segment.segSeq);
@@ -272,6 +329,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) noteHeadTry(connection, dsn);
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const reason = mapNew(connection, dsn, segment.payloadLength, superPacket);
   if (reason != DropReason.NONE) {
@@ -286,7 +344,8 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     return;
   }
   // A super-packet may only leave whole under a mapping that is logged, and as long as the kernel thinks it is.
-  const whole = pieceLength == segment.payloadLength && !(superPacket && trimmed);
+  const copies = stallCopies(connection, subflowAt(pieceSubflow));
+  const whole = pieceLength == segment.payloadLength && !(superPacket && trimmed) && !copies;
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);
 }

@@ -11,7 +11,8 @@ import { Counter, Direction, DropReason, Reason, TraceFlag } from "../abi";
 import { HOST_FIN_RETRY_US, HOST_FIN_TRIES_MAX, SEQUENCE_SPAN, UNMAPPED_MAX } from "../config";
 import { nowUs } from "../clock";
 import {
-  Connection, ConnectionFlag, hasFlag, hostAddress, hostPort, peerAddress, peerPort, setFlag, tanFromDan, tsnFromDsn,
+  Connection, ConnectionFlag, hasFlag, hostAddress, hostPort, peerAddress, peerPort, setFlag, shownTan,
+  tsnFromDsn,
 } from "../connection/connection";
 import { accountReceived, connectionFallback } from "../connection/lifecycle";
 import {
@@ -176,7 +177,7 @@ function forwardRest(connection: Connection, subflow: Subflow, segment: Segment,
     const flags = TCP_ACK | TCP_PSH | (endsWithFin(connection, dsn + <u64>piece) ? TCP_FIN : 0);
     forgePacket(
       Direction.HOST, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),
-      tsnFromDsn(connection, dsn), tanFromDan(connection, connection.dsnUna), flags, windowForHost(connection),
+      tsnFromDsn(connection, dsn), shownTan(connection), flags, windowForHost(connection),
       FORGE_OPTIONS, at, piece,
     );
     at += piece;
@@ -219,7 +220,7 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
   if (fin) connection.hostFinUs = nowUs() + HOST_FIN_RETRY_US;
   const flags = TCP_ACK | (segment.flags & TCP_PSH) | (fin ? TCP_FIN : 0);
   const end = writeHostOptions(connection, subflow, segment);
-  const tan = tanFromDan(connection, connection.dsnUna);
+  const tan = shownTan(connection);
   if (rewriteToHost(segment, connection, tsnFromDsn(connection, dsn), tan, flags, end)) {
     traceReceived(connection, subflow, dsn, ssn, octets, fin ? TraceFlag.DATA_FIN : 0);
   }
@@ -247,7 +248,7 @@ export function finToHost(connection: Connection, subflow: Subflow, segment: Seg
   connection.hostFinUs = nowUs() + HOST_FIN_RETRY_US;
   armConnection(connection);
   segmentCut(segment, 0);
-  const tan = tanFromDan(connection, connection.dsnUna);
+  const tan = shownTan(connection);
   const tsn = tsnFromDsn(connection, connection.peerFinDsn);
   if (rewriteToHost(segment, connection, tsn, tan, TCP_ACK | TCP_FIN, writeHostOptions(connection, subflow, segment))) {
     traceReceived(connection, subflow, connection.peerFinDsn, segment.segSeq, 0, TraceFlag.DATA_FIN);
@@ -260,7 +261,7 @@ export function finRetry(connection: Connection): void {
   connection.hostFinUs = 0;
   if (dsnGt(connection.rcvDan, connection.peerFinDsn) || connection.hostFinTries >= <u8>HOST_FIN_TRIES_MAX) return;
   const tsn = tsnFromDsn(connection, connection.peerFinDsn);
-  forgeToHost(connection, tsn, tanFromDan(connection, connection.dsnUna), TCP_ACK | TCP_FIN, windowForHost(connection));
+  forgeToHost(connection, tsn, shownTan(connection), TCP_ACK | TCP_FIN, windowForHost(connection));
   const shift = connection.hostFinTries < 6 ? connection.hostFinTries : 6;
   connection.hostFinUs = nowUs() + (HOST_FIN_RETRY_US << shift);
   connection.hostFinTries++;

@@ -86,6 +86,8 @@ function noteSyn(
   connection.mss = clampedMss(options.mss, sourceOf(), DSS_OVERHEAD);
   connection.dsnNxt = connection.localIdsn + 1;
   connection.dsnUna = connection.dsnNxt;
+  connection.shownDan = connection.dsnNxt;
+  connection.shownSackRight = connection.dsnNxt;
   connection.peerWindowRight = connection.dsnUna + <u64>segment.window;
 }
 

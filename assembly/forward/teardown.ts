@@ -12,7 +12,7 @@ import {
   CONTROL_REPEATS, FIN_TRIES_MAX, RESET_LINGER_US, RESET_REPEAT_US, SHUTDOWN_LINGER_US, TIME_WAIT_US,
 } from "../config";
 import {
-  Connection, ConnectionFlag, hasFlag, setFlag, tanFromDan, tsnFromDsn,
+  Connection, ConnectionFlag, hasFlag, setFlag, shownTan, tsnFromDsn,
 } from "../connection/connection";
 import { connectionDestroy, connectionFallback, subflowDestroy } from "../connection/lifecycle";
 import { rtoUs } from "../connection/rtt";
@@ -200,7 +200,7 @@ export function hostReset(connection: Connection, segment: Segment): void {
 export function resetHost(connection: Connection): void {
   const acknowledged = tsnFromDsn(connection, connection.rcvDan);
   const delivered = tsnFromDsn(connection, connection.rcvDsnMax);
-  const tan = tanFromDan(connection, connection.dsnUna);
+  const tan = shownTan(connection);
   forgeToHost(connection, acknowledged, tan, TCP_RST | TCP_ACK, 0);
   if (dsnGt(connection.rcvDsnMax, connection.rcvDan)) forgeToHost(connection, delivered, tan, TCP_RST | TCP_ACK, 0);
 }

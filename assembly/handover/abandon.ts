@@ -4,10 +4,11 @@
 
 import { CONFIG, EngineConfig, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
-import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
+import { Connection, ConnectionFlag, hasFlag, sendTableOf, setFlag } from "../connection/connection";
 import { subflowDestroy } from "../connection/lifecycle";
-import { Subflow, SubflowBit, subflowHas } from "../connection/subflow";
+import { Subflow, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
+import { sendTableUses } from "../mapping/send-table";
 import { FORGE_OPTIONS } from "../scratch";
 import { removeAddress } from "../signalling/addresses";
 import { forgeOnSubflow } from "../signalling/forge";
@@ -20,6 +21,7 @@ import { handoverEnd, reconsider } from "./switch";
 @inline export const RST_UNSPECIFIED: u32 = 0;
 @inline export const RST_MPTCP_ERROR: u32 = 1;
 @inline export const RST_PROHIBITED: u32 = 3;
+@inline export const RST_PERFORMANCE: u32 = 5;
 @inline export const RST_MIDDLEBOX: u32 = 6;
 
 /** Sends RST with MP_TCPRST(`rstReason`) on `subflow`. */
@@ -38,6 +40,7 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   const id = <u32>subflow.localId;
   const closing = subflowHas(subflow, SubflowBit.FIN_SENT);
   if (connection.pinnedPath == <u32>subflow.path) connection.pinnedPath = 0; // a pin lasts until its path is lost
+  if (sendTableUses(sendTableOf(connection), subflowIndex(subflow))) setFlag(connection, ConnectionFlag.KICK_DUE);
   subflowDestroy(subflow, reason);
   if (wasHandover) handoverEnd(connection, reason);
   if (tellPeer && wasEstablished) removeAddress(connection, id);

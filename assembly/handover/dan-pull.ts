@@ -1,23 +1,18 @@
 // DAN pull: what the host is shown as acknowledged comes from the DATA_ACK only. A native Linux receiver's
 // DATA_ACK lags its subflow acknowledgement in up to half of its packets, and nothing follows the last one
-// of a burst. One octet below the window (SEQ = ssnNxt − 1, no DSS) makes it answer at once with a fresh
+// of a burst. One octet below the window (SEQ = ssnUna − 1, no DSS) makes it answer at once with a fresh
 // DATA_ACK; a probe without payload will not do, those answers are rate-limited.
 
-import { Counter, Direction } from "../abi";
+import { Counter } from "../abi";
 import { nowUs } from "../clock";
 import { DAN_PULL_MAX_US, DAN_PULL_MIN_US, DAN_PULL_TRIES_MAX } from "../config";
-import { Connection, connectionAt, sendTableOf } from "../connection/connection";
-import {
-  localAddress, localPort, remoteAddress, remotePort, Subflow, SubflowBit, subflowIndex, subflowSet, subflowUsable,
-} from "../connection/subflow";
+import { Connection, sendTableOf } from "../connection/connection";
+import { Subflow, subflowIndex, subflowUsable } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
-import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { sendEntryAt, sendTableFind } from "../mapping/send-table";
-import { FORGE_OPTIONS, OUT } from "../scratch";
 import { seqGt } from "../seq/space";
-import { forgePacket } from "../signalling/forge";
-import { TCP_ACK } from "../wire/tcp";
+import { probeSubflow } from "./poison";
 
 /** True if the peer has acknowledged octets on `subflow` that its DATA_ACK does not cover yet. */
 function lags(connection: Connection, subflow: Subflow): bool {
@@ -50,22 +45,12 @@ function pauseUs(subflow: Subflow): u64 {
   return pause < DAN_PULL_MIN_US ? DAN_PULL_MIN_US : pause;
 }
 
-/** The pull's timer fired: asks, if the lag is still there, and arms the next, slower try. */
-export function danPullFire(subflow: Subflow): void {
+/** The pull's timer fired: asks, if the lag is still there, and sets the next, slower try. The caller arms the timer. */
+export function danPullFire(connection: Connection, subflow: Subflow): void {
   subflow.pullUs = 0;
-  const connection = connectionAt(subflow.connection);
-  if (!subflowUsable(subflow) || !lags(connection, subflow)) {
-    armSubflow(subflow);
-    return;
-  }
-  store<u8>(OUT, 0); // the octet's value does not matter: it lies below the receiver's window
-  forgePacket(
-    Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
-    subflow.ssnNxt - 1, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), FORGE_OPTIONS, OUT, 1,
-  );
-  subflowSet(subflow, SubflowBit.PROBE_OUT);
+  if (!subflowUsable(subflow) || !lags(connection, subflow)) return;
+  probeSubflow(connection, subflow);
   count(Counter.DAN_PULLS);
   subflow.pullTries++;
   if (subflow.pullTries < <u8>DAN_PULL_TRIES_MAX) subflow.pullUs = nowUs() + (pauseUs(subflow) << subflow.pullTries);
-  armSubflow(subflow);
 }

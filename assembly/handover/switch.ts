@@ -2,12 +2,13 @@
 // (paper §2.3: in-flight data and its retransmissions stay where they are).
 //
 // Order of preference among the usable subflows, best first:
-//   1. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
-//   2. on a path that is up
-//   3. on the path that a manual handover pinned
-//   4. on a path that is not marked as backup here
-//   5. the class's order of paths
-//   6. the oldest
+//   1. not stale, not suspected of a hole (stall.ts, poison.ts)
+//   2. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
+//   3. on a path that is up
+//   4. on the path that a manual handover pinned
+//   5. on a path that is not marked as backup here
+//   6. the class's order of paths
+//   7. the oldest
 
 import {
   Counter, EventKind, EventRecord, PATH_MAX, PathFlag, Reason, SubflowState,
@@ -25,6 +26,7 @@ import { armConnection } from "../connection/timers";
 import { count } from "../counters";
 import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
+import { kick } from "./kick";
 import { transitionStart } from "./transition";
 
 /** Rank of a usable subflow: smaller is better (the list at the top of the file). */
@@ -33,6 +35,8 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
   const record = pathAt(path);
   const down = path != 0 && (record.known == 0 || (record.flags & PathFlag.UP) == 0);
   let rank: u32 = subflowHas(subflow, SubflowBit.PEER_BACKUP) ? 1 << 24 : 0;
+  if (subflowHas(subflow, SubflowBit.STALE)) rank |= 1 << 26;
+  if (subflow.suspectUs != 0) rank |= 1 << 25;
   if (down) rank |= 1 << 23;
   if (connection.pinnedPath != 0 && connection.pinnedPath != path) rank |= 1 << 22;
   if (path != 0 && (record.flags & PathFlag.BACKUP) != 0) rank |= 1 << 21;
@@ -71,6 +75,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     connection.active = chosen;
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);
+    kick(connection);
   }
   if (tellPeer) preferSubflow(connection, chosen);
 }

@@ -284,6 +284,23 @@ export function sendTableFind(table: SendTable, dsn: Dsn): u32 {
   return 0;
 }
 
+/** True if `ssn` on `subflow` stands for an octet of the table, or is set aside for one. */
+export function sendTableCarries(table: SendTable, subflow: u32, ssn: Ssn): bool {
+  for (let index = table.head; index != 0; index = sendEntryAt(index).next) {
+    const entry = sendEntryAt(index);
+    if (entry.subflow == subflow && ssn - entry.ssn < entry.length) return true;
+  }
+  return false;
+}
+
+/** True if octets of the table are mapped to `subflow`. */
+export function sendTableUses(table: SendTable, subflow: u32): bool {
+  for (let index = table.head; index != 0; index = sendEntryAt(index).next) {
+    if (sendEntryAt(index).subflow == subflow) return true;
+  }
+  return false;
+}
+
 /** Forgets all octets below `dsn`. */
 export function sendTableTrim(table: SendTable, dsn: Dsn): void {
   while (table.head != 0) {

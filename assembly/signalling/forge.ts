@@ -6,7 +6,7 @@
 // present DATA_ACK where there is room (notes on forged control packets: docs/decisions/).
 
 import { Counter, Direction } from "../abi";
-import { Connection, hostAddress, hostPort, peerAddress, peerPort } from "../connection/connection";
+import { Connection, hostAddress, hostPort, peerAddress, peerPort, shownTan } from "../connection/connection";
 import { windowForSubflow } from "../connection/window";
 import { localAddress, localPort, remoteAddress, remotePort, Subflow } from "../connection/subflow";
 import { count } from "../counters";
@@ -14,7 +14,8 @@ import { addressIsMapped } from "../memory/address";
 import { outboxCommit, outboxReserve } from "../outbox";
 import { FORGE_OPTIONS } from "../scratch";
 import { San, Ssn, Tan, Tsn } from "../seq/space";
-import { ipBuild } from "../wire/ip";
+import { ICMP_ERROR_MAX, icmpErrorBuild, IcmpError } from "../wire/icmp";
+import { IP_PROTOCOL_TCP, ipBuild } from "../wire/ip";
 import { tcpChecksumFill } from "../wire/checksum";
 import { writeDss } from "../wire/mptcp-options";
 import { tcpBuild, TCP_ACK } from "../wire/tcp";
@@ -37,7 +38,8 @@ export function forgePacket(
   const mapped = addressIsMapped(source);
   const headerLength = 20 + optionsLength;
   const total = (mapped ? 20 : 40) + headerLength + payloadLength;
-  const ipLength = ipBuild(packet, mapped ? 4 : 6, source, destination, total, identification++ & 0xffff);
+  const version: u32 = mapped ? 4 : 6;
+  const ipLength = ipBuild(packet, version, source, destination, total, identification++ & 0xffff, IP_PROTOCOL_TCP);
   const tcp = packet + ipLength;
   tcpBuild(tcp, sourcePort, destinationPort, segSeq, segAck, headerLength, flags, window);
   memory.copy(tcp + 20, FORGE_OPTIONS, optionsLength);
@@ -80,4 +82,22 @@ export function forgeToHost(connection: Connection, tsn: Tsn, tan: Tan, flags: u
     Direction.HOST, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),
     tsn, tan, flags, window, FORGE_OPTIONS, 0, 0,
   );
+}
+
+/**
+ * An ICMP error for our own host about the first octet that it has not been shown as acknowledged, as the peer
+ * or a router before it would send it. `mtu` in octets, with IcmpError.TOO_BIG.
+ */
+export function forgeIcmpToHost(connection: Connection, error: IcmpError, mtu: u32): bool {
+  const packet = outboxReserve(ICMP_ERROR_MAX);
+  if (packet == 0) return false;
+  const host = hostAddress(connection);
+  const version: u32 = addressIsMapped(host) ? 4 : 6;
+  const quoted = connection.mss + (version == 4 ? 40 : 60);
+  const total = icmpErrorBuild(
+    packet, error, mtu, peerAddress(connection), host, peerPort(connection), hostPort(connection),
+    shownTan(connection), quoted, version,
+  );
+  outboxCommit(packet, total, Direction.HOST);
+  return true;
 }

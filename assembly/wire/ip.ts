@@ -26,12 +26,12 @@ import { fold, sumOctets } from "./checksum";
 
 @inline const IP4_HEADER_MIN: u32 = 20;
 @inline const IP6_HEADER: u32 = 40;
-@inline const IP_PROTOCOL_TCP: u32 = 6;
+/** Protocol numbers (IPv4) and next headers (IPv6). */
+@inline export const IP_PROTOCOL_TCP: u32 = 6;
+@inline export const IP_PROTOCOL_ICMP: u32 = 1;
+@inline export const IP_PROTOCOL_ICMP6: u32 = 58;
 /** TTL or hop limit of the packets that we make. */
 @inline const IP_TTL: u32 = 64;
-
-@inline const IP_PROTOCOL_ICMP: u32 = 1;
-@inline const IP_PROTOCOL_ICMP6: u32 = 58;
 @inline const IP4_DF: u32 = 0x4000;
 /** MF and the fragment offset: any of them means a fragment. */
 @inline const IP4_FRAGMENT_MASK: u32 = 0x3fff;
@@ -144,16 +144,17 @@ export function ipSetHeaderChecksum(packet: usize): void {
 }
 
 /**
- * Writes the IP header of a TCP packet that we make ourselves, checksum included: DF, no options, no
+ * Writes the IP header of a packet that we make ourselves, checksum included: DF, no options, no
  * ECN, flow label 0. The addresses must be of the family of `version`. Returns its octets (20 or 40).
  */
 export function ipBuild(
   packet: usize, version: u32, source16: usize, destination16: usize, totalLength: u32, identification: u32,
+  protocol: u32,
 ): u32 {
   if (version == 6) {
     store<u32>(packet, 0x60); // octet 0 = version 6, traffic class and flow label 0
     storeU16BE(packet + 4, totalLength - IP6_HEADER);
-    store<u8>(packet, <u8>IP_PROTOCOL_TCP, 6);
+    store<u8>(packet, <u8>protocol, 6);
     store<u8>(packet, <u8>IP_TTL, 7);
     copyAddress(packet + 8, source16);
     copyAddress(packet + 24, destination16);
@@ -164,7 +165,7 @@ export function ipBuild(
   storeU16BE(packet + 4, identification);
   storeU16BE(packet + 6, IP4_DF);
   store<u8>(packet, <u8>IP_TTL, 8);
-  store<u8>(packet, <u8>IP_PROTOCOL_TCP, 9);
+  store<u8>(packet, <u8>protocol, 9);
   store<u32>(packet, load<u32>(source16, 12), 12);
   store<u32>(packet, load<u32>(destination16, 12), 16);
   ipSetHeaderChecksum(packet);

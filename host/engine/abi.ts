@@ -431,6 +431,8 @@ export const EventKind = {
   PARK_ADDRESS: 14,
   /** REASON */
   JOIN_FAILED: 15,
+  /** VALUE 1 = silent with octets in flight, 0 = heard again */
+  SUBFLOW_STALE: 16,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -811,5 +813,13 @@ export const Counter = {
   /** payload given to hosts */
   BYTES_RECEIVED: 42,
   TRANSITION_SACKS_HELD: 43,
+  /** acknowledgements to the host that were given in steps after a switch */
+  TAN_STEPS: 44,
+  /** hosts made to send again at once after a break (ICMP) */
+  KICKS: 45,
+  /** fell silent with octets in flight */
+  SUBFLOWS_STALE: 46,
+  /** closed for a hole that could never be filled */
+  SUBFLOWS_POISONED: 47,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -440,6 +440,8 @@ pub mod event_kind {
     pub const PARK_ADDRESS: u32 = 14;
     /// REASON
     pub const JOIN_FAILED: u32 = 15;
+    /// VALUE 1 = silent with octets in flight, 0 = heard again
+    pub const SUBFLOW_STALE: u32 = 16;
 }
 
 /// Why: in events and command answers.
@@ -812,4 +814,12 @@ pub mod counter {
     /// payload given to hosts
     pub const BYTES_RECEIVED: u32 = 42;
     pub const TRANSITION_SACKS_HELD: u32 = 43;
+    /// acknowledgements to the host that were given in steps after a switch
+    pub const TAN_STEPS: u32 = 44;
+    /// hosts made to send again at once after a break (ICMP)
+    pub const KICKS: u32 = 45;
+    /// fell silent with octets in flight
+    pub const SUBFLOWS_STALE: u32 = 46;
+    /// closed for a hole that could never be filled
+    pub const SUBFLOWS_POISONED: u32 = 47;
 }

@@ -138,7 +138,7 @@ describe.each(BUILDS)("ip, %s build", (build) => {
     const want = packet({ ...fields, id: 0x1234 });
     const version = addressOctets(fields.src).length === 4 ? 4 : 6;
     wire.bytes.set([...mappedAddress(fields.src), ...mappedAddress(fields.dst)], OUT);
-    const octets = wire.written((p) => p + x.ipBuild(p, version, OUT, OUT + 16, want.length, 0x1234));
+    const octets = wire.written((p) => p + x.ipBuild(p, version, OUT, OUT + 16, want.length, 0x1234, 6));
     expect(octets).toEqual(want.slice(0, version === 4 ? 20 : 40));
   });
 });

@@ -16,7 +16,15 @@ export interface WireExports {
   ipSetTotalLength(packet: number, total: number): void;
   ipSetHeaderChecksum(packet: number): void;
   ipIsMapped(address16: number): number;
-  ipBuild(packet: number, version: number, source: number, destination: number, total: number, id: number): number;
+  ipBuild(
+    packet: number,
+    version: number,
+    source: number,
+    destination: number,
+    total: number,
+    id: number,
+    protocol: number,
+  ): number;
   tcpCheck(tcp: number, length: number): number;
   tcpSourcePort(tcp: number): number;
   tcpDestinationPort(tcp: number): number;

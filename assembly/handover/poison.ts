@@ -1,0 +1,75 @@
+// Holes that can never be filled. Octets that were sent a second time with a fresh SSN may be acknowledged at
+// data level by that copy; the host then forgets them, and their first SSN can never be sent again, while the
+// peer keeps everything above it waiting on that subflow (RFC 8684 §3.3.6 forbids other octets there).
+//
+// A subflow whose first unacknowledged SSN stands for no octet of the SEND table any more is suspect: its
+// acknowledgement may only be late or lost, so it is asked at once (an octet below the peer's window makes it
+// answer), and until then new data prefers another subflow. Where the hole is still there after one round
+// trip the subflow is closed; the path is joined anew when it is wanted.
+
+import { Counter, Direction, Reason, SubflowState } from "../abi";
+import { nowUs } from "../clock";
+import { INITIAL_RTO_US, POISON_MIN_US } from "../config";
+import { Connection, sendTableOf } from "../connection/connection";
+import {
+  localAddress, localPort, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowIndex, subflowSet,
+  subflowUsable,
+} from "../connection/subflow";
+import { armSubflow } from "../connection/timers";
+import { windowForSubflow } from "../connection/window";
+import { count } from "../counters";
+import { sendTableCarries } from "../mapping/send-table";
+import { FORGE_OPTIONS, OUT } from "../scratch";
+import { forgePacket } from "../signalling/forge";
+import { TCP_ACK } from "../wire/tcp";
+import { abandonSubflow, resetSubflow, RST_PERFORMANCE } from "./abandon";
+
+/** True if the first SSN in flight on `subflow` stands for nothing that the host could send again. */
+function holed(connection: Connection, subflow: Subflow): bool {
+  if (!subflowUsable(subflow) || subflow.ssnUna == subflow.ssnNxt) return false;
+  return !sendTableCarries(sendTableOf(connection), subflowIndex(subflow), subflow.ssnUna);
+}
+
+/** The DATA_ACK moved: looks for subflows that it has left behind with a hole. */
+export function poisonCheck(connection: Connection): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (subflow.suspectUs != 0 || subflow.state != SubflowState.ESTABLISHED) continue;
+    if (holed(connection, subflow)) suspect(connection, subflow);
+  }
+}
+
+function suspect(connection: Connection, subflow: Subflow): void {
+  const trip = subflow.srttUs == 0 ? INITIAL_RTO_US : <u64>subflow.srttUs + 4 * <u64>subflow.rttvarUs;
+  subflow.suspectUs = nowUs() + (trip > POISON_MIN_US ? trip : POISON_MIN_US);
+  armSubflow(subflow);
+  probeSubflow(connection, subflow);
+}
+
+/** The SAN of `subflow` moved: the hole may be gone. */
+@inline export function poisonRelief(connection: Connection, subflow: Subflow): void {
+  if (subflow.suspectUs == 0 || holed(connection, subflow)) return;
+  subflow.suspectUs = 0;
+  armSubflow(subflow);
+}
+
+/** The timer fired: the peer had its time to answer. */
+export function poisonFire(connection: Connection, subflow: Subflow): void {
+  if (!holed(connection, subflow)) return;
+  count(Counter.SUBFLOWS_POISONED);
+  resetSubflow(subflow, RST_PERFORMANCE);
+  abandonSubflow(connection, subflow, Reason.POISONED, true);
+}
+
+/**
+ * Makes the peer acknowledge at once: one octet below its window, without a mapping. It must be one that the peer has
+ * acknowledged; a later one that was lost would let the probe's octet take its place.
+ */
+export function probeSubflow(connection: Connection, subflow: Subflow): void {
+  store<u8>(OUT, 0); // the octet's value does not matter: the peer has it
+  forgePacket(
+    Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
+    subflow.ssnUna - 1, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), FORGE_OPTIONS, OUT, 1,
+  );
+  subflowSet(subflow, SubflowBit.PROBE_OUT);
+}

@@ -1,0 +1,83 @@
+// A path that dies without a word. A subflow with octets in flight that has been silent for three round trips
+// (300 ms at least) is stale: new data goes elsewhere, and what the host sends again goes out twice, under its
+// old number there and with a fresh one on the active subflow. Any packet from it ends that.
+//
+// The timer is lazy: it is armed once and looks, when it fires, how long the silence really is.
+
+import { Counter, EventKind, EventRecord, Reason } from "../abi";
+import { nowUs } from "../clock";
+import { INITIAL_RTO_US, STALL_MIN_US } from "../config";
+import { clearFlag, Connection, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
+import { emitSubflowEvent } from "../connection/lifecycle";
+import {
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowSet, subflowUsable,
+} from "../connection/subflow";
+import { armSubflow } from "../connection/timers";
+import { count } from "../counters";
+import { kick } from "./kick";
+import { standbyNow } from "./standby";
+import { reconsider } from "./switch";
+
+/** How long a subflow with octets in flight may be silent, in microseconds. */
+function patienceUs(subflow: Subflow): u64 {
+  if (subflow.srttUs == 0) return INITIAL_RTO_US;
+  const patience = 3 * <u64>subflow.srttUs;
+  return patience < STALL_MIN_US ? STALL_MIN_US : patience;
+}
+
+/** Payload went out on `subflow`; `first`: nothing else was in flight there. */
+@inline export function stallWatch(subflow: Subflow, first: bool): void {
+  if (first) subflow.quietUs = nowUs();
+  if (subflow.stallUs == 0 && !subflowHas(subflow, SubflowBit.STALE)) startWatch(subflow);
+}
+
+function startWatch(subflow: Subflow): void {
+  subflow.stallUs = nowUs() + patienceUs(subflow);
+  armSubflow(subflow);
+}
+
+/** A packet came on `subflow`. */
+@inline export function stallHeard(connection: Connection, subflow: Subflow): void {
+  subflow.quietUs = nowUs();
+  if (subflowHas(subflow, SubflowBit.STALE)) revive(connection, subflow);
+}
+
+/** The timer fired: stale, or not silent for long enough. The caller arms the timer. */
+export function stallFire(connection: Connection, subflow: Subflow): void {
+  subflow.stallUs = 0;
+  if (!subflowUsable(subflow) || subflow.ssnUna == subflow.ssnNxt) return;
+  const until = subflow.quietUs + patienceUs(subflow);
+  if (until > nowUs()) {
+    subflow.stallUs = until;
+    return;
+  }
+  stallDeclare(connection, subflow);
+}
+
+/** Makes `subflow` stale: moves new data elsewhere if there is anything, else looks for another path. */
+export function stallDeclare(connection: Connection, subflow: Subflow): void {
+  if (subflowHas(subflow, SubflowBit.STALE)) return;
+  subflowSet(subflow, SubflowBit.STALE);
+  count(Counter.SUBFLOWS_STALE);
+  store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.TIMEOUT, subflow), 1, EventRecord.VALUE);
+  if (connection.dsnUna != connection.dsnNxt) setFlag(connection, ConnectionFlag.KICK_DUE);
+  reconsider(connection, true);
+  if (connection.active == subflowIndex(subflow)) standbyNow(connection);
+  else kick(connection);
+}
+
+/** It is heard again: it may carry new data, and the host's time-out will do for the rest. */
+function revive(connection: Connection, subflow: Subflow): void {
+  subflowClear(subflow, SubflowBit.STALE);
+  store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.NONE, subflow), 0, EventRecord.VALUE);
+  if (connection.active == subflowIndex(subflow)) clearFlag(connection, ConnectionFlag.KICK_DUE);
+  if (subflow.ssnUna != subflow.ssnNxt) startWatch(subflow);
+  reconsider(connection, true);
+}
+
+/** True if what is mapped to `subflow` must also be sent on the active one. */
+@inline export function stallCopies(connection: Connection, subflow: Subflow): bool {
+  if (!subflowHas(subflow, SubflowBit.STALE)) return false;
+  const active = connection.active;
+  return active != 0 && active != subflowIndex(subflow) && !subflowHas(subflowAt(active), SubflowBit.STALE);
+}
