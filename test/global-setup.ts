@@ -1,5 +1,6 @@
 // Builds the engine once before the unit tests: the debug and the optimised build of testing.ts,
-// and the release. A build is skipped while the sources and the compiler are unchanged.
+// and the release; beside it the simulator's smoltcp host. A build is skipped while the sources and
+// the compiler are unchanged.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -7,6 +8,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
+import { buildSmoltcp } from "./sim/hosts/smoltcp-build.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const BUILD = path.join(ROOT, "build");
@@ -64,7 +66,8 @@ export default async function setup(): Promise<void> {
   const targets = (Object.keys(TARGETS) as Target[]).filter((target) =>
     existsSync(path.join(ROOT, TARGETS[target].entry)),
   );
-  const builds = await Promise.allSettled(targets.map((target) => buildTarget(target, hash)));
+  const engines = targets.map((target) => buildTarget(target, hash));
+  const builds = await Promise.allSettled([...engines, buildSmoltcp()]);
   const failed = builds.filter((build) => build.status === "rejected");
   if (failed.length > 0) throw new Error(failed.map((build) => String(build.reason?.message)).join("\n\n"));
 }
