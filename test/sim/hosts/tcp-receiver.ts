@@ -1,0 +1,133 @@
+// The receiving half of a TCP connection: what arrived out of order, SACK and D-SACK blocks (RFC 2018, RFC 2883), the
+// window and its right edge. Numbers are offsets: 0 is the SYN, 1 the first octet.
+
+import type { Packet } from "../../packet.ts";
+
+/** Octets that arrived, and the packet they came in: MPTCP reads its options when their turn has come. */
+export interface Chunk {
+  start: number;
+  octets: Uint8Array;
+  packet: Packet;
+}
+
+export type Block = [left: number, right: number];
+
+const BLOCKS_MAX = 4;
+
+export class Receiver {
+  /** RCV.NXT; past the FIN once that was reached. */
+  nxt = 1;
+  /** RCV.NXT as the peer was told last. */
+  told = 1;
+  /** First octet that the peer may not send. */
+  edge = 1;
+  private finAt = Infinity;
+  private waiting: Chunk[] = [];
+  /** Above RCV.NXT, the one that changed last first. */
+  private blocks: Block[] = [];
+  private duplicate: Block | undefined;
+
+  /** The peer's FIN was reached. */
+  get finished(): boolean {
+    return this.nxt > this.finAt;
+  }
+
+  get hasHoles(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** Octets of options that report() will take, up to `most` blocks. */
+  reportSize(most: number): number {
+    const count = Math.min(most, this.blocks.length + (this.duplicate ? 1 : 0));
+    return count === 0 ? 0 : 4 + 8 * count;
+  }
+
+  /** Blocks of the next ACK, D-SACK first; a D-SACK is reported once. */
+  report(most: number): Block[] {
+    const all = this.duplicate ? [this.duplicate, ...this.blocks] : this.blocks;
+    this.duplicate = undefined;
+    return all.slice(0, Math.max(0, most));
+  }
+
+  /** Right edge of the block furthest up, RCV.NXT without one. */
+  get highest(): number {
+    return this.blocks.reduce((most, [, right]) => Math.max(most, right), this.nxt);
+  }
+
+  /** Octets [start, start + length) came again; they are reported once (RFC 2883). */
+  repeated(start: number, end: number): void {
+    if (end > start) this.duplicate = [start, Math.min(end, this.nxt)];
+  }
+
+  /**
+   * Takes a segment that lies in the window; returns what is in order now. Old octets in front are kept: who reads a
+   * chunk knows what it had before.
+   */
+  add(chunk: Chunk, fin: boolean): Chunk[] {
+    const end = chunk.start + chunk.octets.length;
+    if (fin && this.finAt !== Infinity && end !== this.finAt) throw new Error(`FIN at ${end}, before at ${this.finAt}`);
+    if (fin) this.finAt = end;
+    if (end > this.finAt) throw new Error(`octets up to ${end}, behind the FIN at ${this.finAt}`);
+    if (chunk.octets.length > 0) {
+      if (end <= this.nxt) this.repeated(chunk.start, end);
+      else if (chunk.start <= this.nxt) {
+        this.repeated(chunk.start, this.nxt);
+        this.waiting.unshift(chunk);
+      } else this.addBeyond(chunk, end);
+    }
+    const ready = this.takeReady();
+    if (this.nxt === this.finAt) this.nxt++;
+    this.blocks = this.blocks.filter(([, right]) => right > this.nxt);
+    return ready;
+  }
+
+  private addBeyond(chunk: Chunk, end: number): void {
+    const covering = this.blocks.find(([left, right]) => left <= chunk.start && right >= end);
+    if (covering) this.duplicate = [chunk.start, end];
+    else {
+      const place = this.waiting.findIndex(({ start }) => start > chunk.start);
+      this.waiting.splice(place < 0 ? this.waiting.length : place, 0, chunk);
+    }
+    let [left, right] = [chunk.start, end];
+    const others: Block[] = [];
+    for (const block of this.blocks) {
+      if (block[1] < left || block[0] > right) others.push(block);
+      else [left, right] = [Math.min(left, block[0]), Math.max(right, block[1])];
+    }
+    this.blocks = [[left, right], ...others].slice(0, BLOCKS_MAX * 16) as Block[];
+  }
+
+  private takeReady(): Chunk[] {
+    const ready: Chunk[] = [];
+    while (this.waiting[0] && this.waiting[0].start <= this.nxt) {
+      const chunk = this.waiting.shift() as Chunk;
+      const end = chunk.start + chunk.octets.length;
+      if (end <= this.nxt) continue;
+      ready.push(chunk);
+      this.nxt = end;
+    }
+    return ready;
+  }
+
+  /**
+   * The window field for `free` octets of room behind RCV.NXT: never less than was promised, and opened by steps worth
+   * a packet only (RFC 9293 §3.8.6.2.2).
+   */
+  window(free: number, step: number, scale: number): number {
+    const unit = 2 ** scale;
+    let size = Math.ceil((this.edge - this.nxt) / unit);
+    const candidate = Math.floor(free / unit);
+    const opens = this.nxt + candidate * unit - this.edge;
+    if (candidate > size && opens >= step) size = candidate;
+    size = Math.max(0, Math.min(65535, size));
+    this.edge = Math.max(this.edge, this.nxt + size * unit);
+    this.told = this.nxt;
+    return size;
+  }
+
+  /** The window was closed to less than half of what `free` octets of room would let it be now. */
+  worthUpdate(free: number, step: number): boolean {
+    const now = Math.max(0, this.edge - this.nxt);
+    return free >= 2 * now && this.nxt + free - this.edge >= step;
+  }
+}
