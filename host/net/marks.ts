@@ -14,6 +14,10 @@ export const PROTOCOL = 83;
 export const PATH_TABLE_BASE = 5300;
 /** Table of the park device; PATH_TABLE_BASE + 32 paths end below it. */
 export const PARK_TABLE = 5340;
+/** Table in which parked addresses are local. Only the engine's own packets to the host (HOST_MARK) look into it. */
+export const PARK_LOCAL_TABLE = 5341;
+/** Preference of the rule that sends them there: before those of the paths. */
+export const PARK_LOCAL_PREFERENCE = PATH_TABLE_BASE;
 /** Behind `main` (32766) and `default` (32767): used only when nothing else routes the address any more. */
 export const PARK_PREFERENCE = 33000;
 /** The park device. */

@@ -1,19 +1,42 @@
 // Address parking. The kernel routes a host's segment *before* it is queued for us: when the address of a connection's
 // first network goes, or only its link, the host's segments would never reach us again. So from the moment a connection
-// is converted its address also stands, as /32 or /128, on a device that leads nowhere, with a table that routes it
-// there and a rule behind `main`: used only when nothing else routes the address. What the kernel then builds for that
-// device meets our queue in OUTPUT first and leaves by another path.
+// is converted a rule behind `main` routes what comes from its address to a device that leads nowhere: used only when
+// nothing else routes the address. What the kernel then builds for that device meets our queue in OUTPUT first and
+// leaves by another path.
 //
-// Tried with TCP over IPv4 and IPv6 (docs/decisions/0103-address-parking.md): the extra address does not disturb the
-// ordinary use of the address, and segments keep coming through link down, address removal and link up.
+// The address itself must not become ours beyond that: once it is gone from its interface it may be given to somebody
+// else, whom this machine must reach and whose ARP probes it must not answer. So no parked address is local in the
+// `local` table, only in a table of its own into which nothing but the engine's packets to its own host looks
+// (docs/decisions/0103-address-parking.md).
 import { CommandError, execute } from "./execute.ts";
-import { PARK_DEVICE, PARK_PEER, PARK_PREFERENCE, PARK_TABLE, PROTOCOL } from "./marks.ts";
+import {
+  HOST_MARK,
+  MARK_MASK,
+  PARK_DEVICE,
+  PARK_LOCAL_PREFERENCE,
+  PARK_LOCAL_TABLE,
+  PARK_PEER,
+  PARK_PREFERENCE,
+  PARK_TABLE,
+  PROTOCOL,
+} from "./marks.ts";
 
 /** Devices that swallow what is sent to them, best first. */
 const DEVICE_COMMANDS: readonly string[][] = [
   ["link", "add", PARK_DEVICE, "type", "dummy"],
   ["link", "add", PARK_DEVICE, "type", "ifb"],
   ["link", "add", PARK_DEVICE, "type", "veth", "peer", "name", PARK_PEER],
+];
+
+/** Without verb: sends the engine's packets to the own host to the table in which parked addresses are local. */
+const HOST_RULE = [
+  ...["fwmark", `0x${HOST_MARK.toString(16)}/0x${MARK_MASK.toString(16)}`, "lookup", String(PARK_LOCAL_TABLE)],
+  ...["pref", String(PARK_LOCAL_PREFERENCE), "protocol", String(PROTOCOL)],
+];
+/** Commands for `ip -batch`, once per family. */
+const DEVICE_ROUTES = [
+  `route replace default dev ${PARK_DEVICE} table ${PARK_TABLE} proto ${PROTOCOL}`,
+  `rule add ${HOST_RULE.join(" ")}`,
 ];
 
 /** IPv6 needs this much on a device, or it is off there. */
@@ -27,20 +50,26 @@ function family(address: string): 4 | 6 {
 
 /** Commands for `ip -batch` that park an address. */
 export function parkCommands(address: string): string[] {
-  // Deprecated at once: the kernel must never choose the parked copy as a source by itself.
-  const options = family(address) === 6 ? " nodad preferred_lft 0" : "";
-  return [
-    `address replace ${address}/${family(address) === 6 ? 128 : 32} dev ${PARK_DEVICE}${options}`,
+  const commands = [
     `rule add from ${address} lookup ${PARK_TABLE} pref ${PARK_PREFERENCE} protocol ${PROTOCOL}`,
+    `route replace local ${address} dev lo table ${PARK_LOCAL_TABLE} proto ${PROTOCOL}`,
+  ];
+  if (family(address) === 6) return commands;
+  // IPv4 sends only from addresses that stand on some device. The kernel adds a route that makes it local: away with it.
+  return [
+    `address replace ${address}/32 dev ${PARK_DEVICE} scope host`,
+    `route del local ${address} dev ${PARK_DEVICE} table local`,
+    ...commands,
   ];
 }
 
 /** Commands for `ip -batch` that undo them. */
 export function unparkCommands(address: string): string[] {
-  return [
+  const commands = [
     `rule del from ${address} lookup ${PARK_TABLE} pref ${PARK_PREFERENCE} protocol ${PROTOCOL}`,
-    `address del ${address}/${family(address) === 6 ? 128 : 32} dev ${PARK_DEVICE}`,
+    `route del local ${address} dev lo table ${PARK_LOCAL_TABLE} proto ${PROTOCOL}`,
   ];
+  return family(address) === 6 ? commands : [...commands, `address del ${address}/32 dev ${PARK_DEVICE}`];
 }
 
 /** The parked addresses and their device. All changes run one after the other. */
@@ -103,7 +132,11 @@ export class Parking {
     this.#lingering.clear();
     this.#then(async () => {
       for (const address of this.#parked) await this.#unpark(address);
-      if (this.#hasDevice) await execute("ip", ["link", "del", PARK_DEVICE]);
+      if (!this.#hasDevice) return;
+      await execute("ip", ["link", "del", PARK_DEVICE]);
+      for (const version of ["-4", "-6"]) {
+        await execute("ip", [version, "rule", "del", ...HOST_RULE]).catch(() => {});
+      }
       this.#hasDevice = false;
     });
     await this.#queue;
@@ -121,13 +154,10 @@ export class Parking {
     await execute("ip", ["link", "set", PARK_DEVICE, "addrgenmode", "none"]).catch(() => {});
     await execute("ip", ["link", "set", PARK_DEVICE, "mtu", String(this.#mtu), "up"]);
     for (const version of ["-4", "-6"]) {
-      const route = ["route", "replace", "default", "dev", PARK_DEVICE];
-      await execute("ip", [version, ...route, "table", String(PARK_TABLE), "proto", String(PROTOCOL)]).catch(
-        (error) => {
-          // A kernel or a machine without IPv6 has nothing to park there.
-          if (version === "-4") throw error;
-        },
-      );
+      await execute("ip", [version, "-batch", "-"], `${DEVICE_ROUTES.join("\n")}\n`).catch((error) => {
+        // A kernel or a machine without IPv6 has nothing to park there.
+        if (version === "-4") throw error;
+      });
     }
     this.#hasDevice = true;
   }

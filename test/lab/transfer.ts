@@ -22,6 +22,8 @@ export interface TransferOptions {
   timeoutSeconds?: number;
   /** Each end closes its half as soon as it has sent its part. */
   halfClose?: boolean;
+  /** Address that the client calls from; the kernel's choice when absent. */
+  from?: string;
   /** The program's sockets are the kernel's own MPTCP sockets. */
   native?: boolean;
 }

@@ -2,7 +2,7 @@
 //
 //     node transfer.ts serve --port 5201 [--listen 10.0.1.2]
 //     node transfer.ts connect --to 10.0.1.2 --port 5201 [--up BYTES] [--down BYTES] [--rate BYTES_PER_SECOND]
-//                              [--count N] [--parallel N] [--seed N] [--timeout SECONDS] [--half-close]
+//                              [--count N] [--parallel N] [--seed N] [--timeout SECONDS] [--half-close] [--from ADDR]
 //
 // The client opens with one line of JSON (`Order`), then both ends send their part. An end closes its half when it has
 // sent and received everything, or with `--half-close` as soon as it has sent. (Linux joins no subflow to a connection
@@ -55,7 +55,8 @@ async function send(socket: Socket, seed: number, length: number, rate: number, 
   const start = performance.now();
   for (let sent = 0; sent < length && !socket.destroyed; ) {
     const allowed = rate > 0 ? Math.floor((rate * (performance.now() - start)) / 1000) - sent : Number.MAX_SAFE_INTEGER;
-    if (allowed <= 0) {
+    // A few bytes become due while we look; sending those alone would never leave the loop.
+    if (allowed < Math.min((rate * PACE_MS) / 1000, length - sent)) {
       await new Promise((resolve) => setTimeout(resolve, PACE_MS));
       continue;
     }
@@ -154,8 +155,9 @@ function serve(port: number, host: string): void {
 
 /** Connects; null when that fails. */
 function dial(to: string, port: number): Promise<Socket | null> {
+  const from = values.from === undefined ? {} : { localAddress: values.from };
   return new Promise((resolve) => {
-    const socket = connect({ host: to, port, allowHalfOpen: true }, () => resolve(socket));
+    const socket = connect({ host: to, port, allowHalfOpen: true, ...from }, () => resolve(socket));
     socket.once("error", () => resolve(null));
   });
 }
@@ -205,6 +207,7 @@ const { positionals, values } = parseArgs({
     count: { type: "string", default: "1" },
     parallel: { type: "string", default: "1" },
     timeout: { type: "string", default: "120" },
+    from: { type: "string" },
     "half-close": { type: "boolean", default: false },
   },
 });

@@ -184,14 +184,20 @@ describe("addresses", () => {
   });
 });
 
-test("parking puts the address on the park device with a rule behind main, and takes both away", () => {
+test("parking routes what comes from the address to the park device, and never makes the address ours for others", () => {
   expect(parkCommands("10.0.1.7")).toEqual([
-    "address replace 10.0.1.7/32 dev shunt-park",
+    "address replace 10.0.1.7/32 dev shunt-park scope host",
+    "route del local 10.0.1.7 dev shunt-park table local",
     "rule add from 10.0.1.7 lookup 5340 pref 33000 protocol 83",
+    "route replace local 10.0.1.7 dev lo table 5341 proto 83",
   ]);
-  expect(parkCommands("fd01::7")[0]).toBe("address replace fd01::7/128 dev shunt-park nodad preferred_lft 0");
-  expect(unparkCommands("fd01::7")).toEqual([
-    "rule del from fd01::7 lookup 5340 pref 33000 protocol 83",
-    "address del fd01::7/128 dev shunt-park",
+  expect(parkCommands("fd01::7")).toEqual([
+    "rule add from fd01::7 lookup 5340 pref 33000 protocol 83",
+    "route replace local fd01::7 dev lo table 5341 proto 83",
+  ]);
+  expect(unparkCommands("10.0.1.7")).toEqual([
+    "rule del from 10.0.1.7 lookup 5340 pref 33000 protocol 83",
+    "route del local 10.0.1.7 dev lo table 5341 proto 83",
+    "address del 10.0.1.7/32 dev shunt-park",
   ]);
 });
