@@ -28,6 +28,9 @@ export interface EstablishedOptions extends SceneOptions {
   /** Window scale of the host and of the peer, undefined = not announced; default 7 each. */
   hostScale?: number | undefined;
   peerScale?: number | undefined;
+  /** The peer's window scale (undefined = not announced) and initial number on the second subflow; default 7, 7e6. */
+  joinScale?: number | undefined;
+  joinIrs?: number;
   /** MSS in the peer's SYN or SYN/ACK; default what the path of 1500 octets allows. */
   peerMss?: number;
   /** opener() and joined(): the peer has shown a DATA_ACK; default true. */
@@ -199,7 +202,7 @@ export class Established {
     return [p.mss(mss), ...sackOk, p.ts(100, 0), ...(scale === undefined ? [] : [p.nop, p.ws(scale)])];
   }
 
-  private scale(of: "hostScale" | "peerScale"): number | undefined {
+  private scale(of: "hostScale" | "peerScale" | "joinScale"): number | undefined {
     return of in this.options ? this.options[of] : 7;
   }
 
@@ -259,6 +262,11 @@ export class Established {
     return this.role === "opener" ? this.joinByUs() : this.joinByPeer();
   }
 
+  private joinOptions(): p.Option[] {
+    const scale = this.scale("joinScale");
+    return [p.mss(1460), ...(this.hasSack ? [p.sackOk] : []), ...(scale === undefined ? [] : [p.nop, p.ws(scale)])];
+  }
+
   private joinByUs(): this {
     const added = this.scene.command(abi.CommandKind.SUBFLOW_ADD, (view, at) => {
       view.setUint32(at + abi.Command.TOKEN, this.ourToken, true);
@@ -268,9 +276,9 @@ export class Established {
     const nonceA = syn && p.option(syn, "mpJoin")?.nonce;
     if (syn === undefined || nonceA === undefined) throw new Error("no MP_JOIN SYN");
     const tuple = { local: syn.src, remote: syn.dst, localPort: syn.sport, remotePort: syn.dport };
-    const flow = { ...tuple, iss: syn.seq, irs: 7_000_000 };
+    const flow = { ...tuple, iss: syn.seq, irs: this.options.joinIrs ?? 7e6 };
     const hmac = p.joinHmacB(this.ourKey, this.peer.key, nonceA, 77);
-    const options = [p.mss(1460), p.sackOk, p.nop, p.ws(7), p.joinSynAck(hmac, 77)];
+    const options = [...this.joinOptions(), p.joinSynAck(hmac, 77)];
     this.fromPeer({ flow, flags: "SA", at: -1 }, options);
     this.fromPeer({ flow });
     this.second = flow;
@@ -279,8 +287,9 @@ export class Established {
 
   private joinByPeer(): this {
     const { host2, peer2 } = this.addresses;
-    const flow = { local: host2, remote: peer2, localPort: this.host.localPort, remotePort: 40001, iss: 0, irs: 7e6 };
-    const options = [p.mss(1460), p.sackOk, p.nop, p.ws(7), p.joinSyn(this.ourToken, 77)];
+    const tuple = { local: host2, remote: peer2, localPort: this.host.localPort, remotePort: 40001 };
+    const flow = { ...tuple, iss: 0, irs: this.options.joinIrs ?? 7e6 };
+    const options = [...this.joinOptions(), p.joinSyn(this.ourToken, 77)];
     const synAck = this.fromPeer({ flow, flags: "S", at: -1, ack: 0 }, options).toWire[0];
     const nonceB = synAck && p.option(synAck, "mpJoin")?.nonce;
     if (synAck === undefined || nonceB === undefined) throw new Error("no MP_JOIN SYN/ACK");

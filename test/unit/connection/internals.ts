@@ -46,7 +46,7 @@ export const CONNECTION = AT + 2048;
 
 /** Offsets of Subflow's and Connection's fields; the headers of their files list them. */
 export const SUBFLOW_AT = { srttUs: 56, rttvarUs: 60, minRttUs: 64, rttSsn: 68, rttUs: 72 } as const;
-export const CONNECTION_AT = { dsnUna: 48, rcvDan: 56, hostWindowRight: 72, peerWindowRight: 80 } as const;
+export const CONNECTION_AT = { shownDan: 200, rcvDan: 56, hostWindowRight: 72, peerWindowRight: 80 } as const;
 
 export function loadConnectionInternals(seed = 1) {
   const engine = loadEngine("test", { seed });

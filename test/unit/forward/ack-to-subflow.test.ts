@@ -1,21 +1,11 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
-import { type Established, FAMILIES, joined, low32, opener, type Role, responder, sent } from "../../established.ts";
+import { type Established, FAMILIES, joined, low32, opener, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
+import { CASES, danOf, san, single } from "./cases.ts";
 
 // Acknowledgements of the host, towards the peer.
 
-const ROLES: Role[] = ["opener", "responder"];
-const WRAPPED = { hostIss: 2 ** 32 - 40, peerIss: 2 ** 32 - 120 };
-const CASES = FAMILIES.flatMap((family) =>
-  ROLES.flatMap((role) => [
-    { role, name: `${role}, IPv${family}`, options: { family } },
-    { role, name: `${role}, IPv${family}, numbers that wrap`, options: { family, ...WRAPPED } },
-  ]),
-);
-const single = { opener, responder };
-const danOf = (packet: p.Packet | undefined) => packet && p.option(packet, "dss")?.dan;
-const san = (flow: { irs: number }, octets: number) => (flow.irs + 1 + octets) >>> 0;
 const optionOctets = (packet: p.Packet) => packet.tcpHeaderLength - 20;
 
 /** The peer sends [from, from + length) of its stream as the next octets of the second subflow. */

@@ -1,28 +1,10 @@
 import { describe, expect, it } from "vitest";
-import {
-  delivered,
-  type Established,
-  FAMILIES,
-  joined,
-  opener,
-  type Role,
-  responder,
-  sent,
-} from "../../established.ts";
+import { delivered, type Established, FAMILIES, joined, opener, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
 import type { Outcome } from "../../scene.ts";
+import { CASES, sacked, single } from "./cases.ts";
 
 // Acknowledgements of the peer, towards the host.
-
-const ROLES: Role[] = ["opener", "responder"];
-const WRAPPED = { hostIss: 2 ** 32 - 140, peerIss: 2 ** 32 - 40 };
-const CASES = FAMILIES.flatMap((family) =>
-  ROLES.flatMap((role) => [
-    { role, name: `${role}, IPv${family}`, options: { family } },
-    { role, name: `${role}, IPv${family}, numbers that wrap`, options: { family, ...WRAPPED } },
-  ]),
-);
-const single = { opener, responder };
 
 /** What the host is told: the acknowledgement number of each packet, as octets of its stream. */
 const tans = (e: Established, outcome: Outcome) => delivered(outcome).map(({ ack }) => (ack - e.tsn(0)) | 0);
@@ -76,14 +58,14 @@ describe.each(CASES)("the peer's acknowledgements, $name", ({ role, options }) =
     expect(tans(e, e.peerData(0, 10, { acks: 300 }, { dan: 200 }))).toEqual([200]);
   });
 
-  it("N-67 the SAN is not shown as a SACK block either, when it starts where TAN stands", () => {
+  it("N-67, N-79 the SAN is not shown as a SACK block either, when it starts where TAN stands", () => {
     const e = single[role](options);
     e.hostData(0, 300);
     const ack = e.fromPeer({ acks: 300 }, [e.dataAck(100)]);
     expect(delivered(ack).map((packet) => p.option(packet, "sack"))).toEqual([undefined]);
   });
 
-  it("N-67 nor when it is another subflow's", () => {
+  it("N-67, N-79 nor when it is another subflow's", () => {
     const e = joined(role, options);
     e.hostData(0, 100);
     e.scene.handover(2);
@@ -104,6 +86,18 @@ describe.each(CASES)("the peer's acknowledgements, $name", ({ role, options }) =
     expect(delivered(sack).map((packet) => p.option(packet, "sack"))).toMatchObject([
       { blocks: [[e.tsn(200), e.tsn(300)]] },
     ]);
+  });
+
+  it("N-68 an ACK without a DSS brings its SACK blocks, and never moves TAN", () => {
+    const e = single[role](options);
+    e.hostData(0, 400);
+    expect(tans(e, e.fromPeer({ acks: 100 }, [e.dataAck(100)]))).toEqual([100]);
+    const bare = delivered(e.fromPeer({ acks: 200 }, [p.sack([e.tsn(300), e.tsn(400)])]));
+    expect(bare).toMatchObject([{ ack: e.tsn(100) }]);
+    expect(sacked(e, bare)).toEqual([[300, 400]]);
+    expect(tans(e, e.fromPeer({ acks: 400 }, []))).toEqual([]);
+    expect(tans(e, e.fromPeer({ acks: 400, win: 600 }, []))).toEqual([100]); // the window is news
+    expect(tans(e, e.fromPeer({ acks: 400 }, [e.dataAck(400)]))).toEqual([400]);
   });
 
   it("N-67 a DATA_ACK that lags is pulled: one octet below the window, no DSS, until it has caught up", () => {

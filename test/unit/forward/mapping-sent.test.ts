@@ -1,9 +1,10 @@
-// Mappings of what the host sends (RFC 8684 §3.3.1): docs/CONFORMANCE.md N-44 … N-48.
+// Mappings of what the host sends (RFC 8684 §3.3.1): docs/CONFORMANCE.md N-44 … N-50, N-53.
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
-import { type Established, FAMILIES, joined, low32, opener, responder, sent } from "../../established.ts";
+import { type Established, FAMILIES, type Flow, joined, low32, opener, responder, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
+import { data } from "./cases.ts";
 
 const GSO = { flags: abi.PacketFlag.GSO };
 
@@ -36,7 +37,7 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
         [1001, 1400, false],
         [2401, 9000, true],
       ] as const) {
-        const packets = sent(e.hostData(at, length, {}, gso ? GSO : {})).filter(({ payload }) => payload.length > 0);
+        const packets = data(sent(e.hostData(at, length, {}, gso ? GSO : {})));
         expect(packets.length).toBeGreaterThan(0);
         for (const packet of packets) {
           covered(e, packet);
@@ -94,7 +95,7 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
       [700, 900],
       [4000, 1000],
     ] as const) {
-      const packets = sent(e.hostData(at, length)).filter(({ payload }) => payload.length > 0);
+      const packets = data(sent(e.hostData(at, length)));
       expect(packets).toHaveLength(1);
       expect(mapping(e, packets[0] as p.Packet)).toEqual(mapping(e, first));
       expect(packets[0]?.seq).toBe((e.initial.iss + 1 + at) >>> 0);
@@ -106,7 +107,7 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
     const e = opener({ family });
     e.hostData(0, 3000, {}, GSO);
     e.hostData(3000, 1000);
-    const packets = sent(e.hostData(2500, 1000)).filter(({ payload }) => payload.length > 0);
+    const packets = data(sent(e.hostData(2500, 1000)));
     expect(packets.map((packet) => mapping(e, packet))).toEqual([
       [1, low32(e.dsn(0)), 3000],
       [3001, low32(e.dsn(3000)), 500],
@@ -122,8 +123,8 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
     e.hostData(1000, 1000);
     const out = e.hostData(500, 1000);
     expect(out).toMatchObject({ verdict: "drop", reason: "SUPERSEDED" });
-    const [left] = e.on(e.initial, out.toWire).filter(({ payload }) => payload.length > 0);
-    const [right] = e.on(e.flow2, out.toWire).filter(({ payload }) => payload.length > 0);
+    const [left] = e.on(e.initial, data(out.toWire));
+    const [right] = e.on(e.flow2, data(out.toWire));
     expect([left, right].map((packet) => mapping(e, packet as p.Packet))).toEqual([
       [501, low32(e.dsn(500)), 500],
       [1, low32(e.dsn(1000)), 500],
@@ -136,10 +137,132 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
     const e = opener({ family });
     e.hostData(0, 1000);
     e.fromPeer({ acks: 1000 }, [e.dataAck(0)]); // taken by the subflow, thrown away behind it
-    const [again] = sent(e.hostData(0, 1000)).filter(({ payload }) => payload.length > 0);
+    const [again] = data(sent(e.hostData(0, 1000)));
     expect(mapping(e, again as p.Packet)).toEqual([1001, low32(e.dsn(0)), 1000]);
     covered(e, again as p.Packet);
     expect(e.scene.counter(abi.Counter.REINJECTED)).toBe(1);
+  });
+});
+
+/** The mappings of data packets on `flow`, as [octet of the subflow, octet of the stream, length]. */
+function placed(e: Established, flow: Flow, packets: p.Packet[]): [number, number, number][] {
+  return e.on(flow, data(packets)).map((packet) => {
+    covered(e, packet, flow.iss);
+    const [ssn, dsn, length] = mapping(e, packet);
+    return [ssn - 1, Number(BigInt.asUintN(32, dsn - low32(e.dsn(0)))), length];
+  });
+}
+
+describe.each(FAMILIES)("segments that the host sends out of order (IPv%i)", (family) => {
+  it("N-49 one that comes early leaves room for those before it: as late on the subflow, and no hole stays", () => {
+    for (const connect of [opener, responder]) {
+      const e = connect({ family });
+      const packets = [
+        [0, 100],
+        [300, 100], // early
+        [150, 150],
+        [400, 50],
+        [100, 50],
+      ].flatMap(([at = 0, length = 0]) => sent(e.hostData(at, length)));
+      const places = placed(e, e.initial, packets);
+      expect(places.map(([ssn, dsn, length]) => [ssn - dsn, dsn, length])).toEqual([
+        [0, 0, 100],
+        [0, 300, 100],
+        [0, 150, 150],
+        [0, 400, 50],
+        [0, 100, 50],
+      ]);
+      expect(
+        packets.every(({ seq, payload }, i) => seq === e.tsn(places[i]?.[1] as number) && payload.length > 0),
+      ).toBe(true);
+    }
+  });
+
+  it("N-49 across a switch: the late one fills the room on the old subflow, the new one has no hole either", () => {
+    const e = joined("opener", { family });
+    e.hostData(0, 100);
+    e.hostData(300, 100); // early
+    e.scene.handover(2);
+    e.hostData(600, 100); // early again, on the new one
+    expect(placed(e, e.initial, sent(e.hostData(100, 200)))).toEqual([[100, 100, 200]]);
+    expect(placed(e, e.flow2, sent(e.hostData(400, 200)))).toEqual([[0, 400, 200]]);
+    expect(placed(e, e.flow2, sent(e.hostData(700, 100)))).toEqual([[300, 700, 100]]);
+  });
+
+  it("N-49 where the subflow with the room is gone, the late one goes elsewhere under fresh SSNs", () => {
+    const e = joined("opener", { family });
+    e.hostData(0, 100);
+    e.hostData(300, 100); // early
+    e.fromPeer({ flags: "RA", acks: 100 }, []);
+    expect(placed(e, e.flow2, sent(e.hostData(100, 200)))).toEqual([[0, 100, 200]]);
+    expect(placed(e, e.flow2, sent(e.hostData(300, 100)))).toEqual([[200, 300, 100]]);
+    expect(placed(e, e.flow2, sent(e.hostData(400, 100)))).toEqual([[300, 400, 100]]);
+  });
+});
+
+describe.each(FAMILIES)("the SEND table (IPv%i)", (family) => {
+  const free = (e: Established) => e.scene.engine.header(abi.EngineHeader.RUNS_FREE);
+
+  it("N-50 does not grow with the packets between handovers, acknowledged or not", () => {
+    const e = joined("opener", { family });
+    const before = free(e);
+    e.hostData(0, 100);
+    const one = free(e);
+    expect(one).toBe(before - 1);
+    for (let at = 100; at < 50_000; at += 100) {
+      e.hostData(at, 100);
+      if (at % 1000 === 0) e.hostData(at - 300, 100); // a retransmission
+      if (at > 20_000 && at % 500 === 0) e.fromPeer({ acks: at - 10_000 }, [e.dataAck(at - 10_000)]);
+      expect(free(e)).toBe(one);
+    }
+    e.scene.handover(2);
+    for (let at = 50_000; at < 80_000; at += 100) {
+      e.hostData(at, 100);
+      expect(free(e)).toBe(one - 1); // one more, for the other subflow
+    }
+    e.fromPeer({ acks: 50_000 }, [e.dataAck(50_000)]);
+    e.fromPeer({ flow: e.flow2, acks: 30_000 }, [e.dataAck(80_000)]);
+    expect(free(e)).toBe(before);
+  });
+});
+
+describe.each(FAMILIES)("F is no part of a mapping's identity (IPv%i)", (family) => {
+  it("N-53 what is sent again once the FIN is known has the same DSN and SSN, F and one octet more", () => {
+    for (const connect of [opener, responder]) {
+      const e = connect({ family });
+      e.hostData(0, 1000);
+      const first = sent(e.hostData(1000, 5000, {}, GSO))[0] as p.Packet;
+      e.fromHost({ at: 6000, flags: "FA" });
+      const again = sent(e.hostData(1000, 5000, { flags: "FPA" }, GSO))[0] as p.Packet;
+      const map = { dsn: low32(e.dsn(1000)), ssn: 1001 };
+      expect(p.option(first, "dss")).toMatchObject({ ...map, length: 5000, fin: false });
+      expect(p.option(again, "dss")).toMatchObject({ ...map, length: 5001, fin: true });
+      const inside = sent(e.hostData(2400, 1400))[0] as p.Packet; // and so has each part of it
+      expect(p.option(inside, "dss")).toMatchObject({ ...map, length: 5001, fin: true });
+      expect(inside).toMatchObject({ flags: "PA", payload: p.payloadPattern(1400, 2400) });
+      const before = sent(e.hostData(0, 1000))[0] as p.Packet; // another mapping: the FIN is none of its business
+      expect(p.option(before, "dss")).toMatchObject({ dsn: low32(e.dsn(0)), length: 1000, fin: false });
+    }
+  });
+
+  it("N-53 the super-packet that left with MP_CAPABLE comes again with a DSS of the same length", () => {
+    const e = opener({ family, confirmed: false });
+    const first = sent(e.hostData(0, 5000, {}, GSO))[0] as p.Packet;
+    expect(p.option(first, "mpCapable")).toMatchObject({ dataLength: 5000 });
+    e.fromPeer();
+    for (const [at, length] of [
+      [0, 1400],
+      [1400, 1400],
+      [2800, 2200],
+    ] as const) {
+      const again = data(sent(e.hostData(at, length, {}, length > 1400 ? GSO : {})));
+      expect(again.length).toBeGreaterThan(0);
+      for (const packet of again) {
+        expect(p.option(packet, "mpCapable")).toBeUndefined();
+        expect(p.option(packet, "dss")).toMatchObject({ dsn: low32(e.dsn(0)), ssn: 1, length: 5000 });
+        covered(e, packet);
+      }
+    }
   });
 });
 

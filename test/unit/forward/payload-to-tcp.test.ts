@@ -1,39 +1,17 @@
 import { describe, expect, it } from "vitest";
-import {
-  delivered,
-  type Established,
-  FAMILIES,
-  joined,
-  low32,
-  opener,
-  type Role,
-  responder,
-  sent,
-} from "../../established.ts";
+import { delivered, type Established, joined, low32, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
+import { CASES, data, san, single } from "./cases.ts";
 
 // Payload of the peer, towards the host.
 
-const ROLES: Role[] = ["opener", "responder"];
-const WRAPPED = { hostIss: 2 ** 32 - 140, peerIss: 2 ** 32 - 150 };
-const CASES = FAMILIES.flatMap((family) =>
-  ROLES.flatMap((role) => [
-    { role, name: `${role}, IPv${family}`, options: { family } },
-    { role, name: `${role}, IPv${family}, numbers that wrap`, options: { family, ...WRAPPED } },
-  ]),
-);
-const single = { opener, responder };
-const san = (flow: { irs: number }, octets: number) => (flow.irs + 1 + octets) >>> 0;
-
 /** The octets that the host is given, as [offset, octets that are right]. */
 const given = (e: Established, packets: p.Packet[]) =>
-  packets
-    .filter(({ payload }) => payload.length > 0)
-    .map(({ seq, payload }) => {
-      const at = (seq - e.tan(0)) | 0;
-      expect(payload).toEqual(p.payloadPattern(payload.length, at));
-      return [at, payload.length];
-    });
+  data(packets).map(({ seq, payload }) => {
+    const at = (seq - e.tan(0)) | 0;
+    expect(payload).toEqual(p.payloadPattern(payload.length, at));
+    return [at, payload.length];
+  });
 
 describe.each(CASES)("the peer's payload, $name", ({ role, options }) => {
   it("N-51 4 or 8 octets of DSN, with a DATA_ACK or without: the host is given the same", () => {
@@ -42,8 +20,9 @@ describe.each(CASES)("the peer's payload, $name", ({ role, options }) => {
       e.dssData(0, 100),
       e.dssData(100, 100, { dsnOctets: 8 }),
       e.dssData(200, 100, { dsnOctets: 8, danOctets: 8 }),
-      p.dss({ dsn: e.peerDsn(300), ssn: 301, length: 100 }),
-      p.dss({ dsn: e.peerDsn(400), dsnOctets: 8, ssn: 401, length: 100 }),
+      e.dssData(300, 100, { danOctets: 8 }),
+      p.dss({ dsn: e.peerDsn(400), ssn: 401, length: 100 }),
+      p.dss({ dsn: e.peerDsn(500), dsnOctets: 8, ssn: 501, length: 100 }),
     ];
     maps.forEach((map, i) => {
       const outcome = e.fromPeer({ at: 100 * i, payload: p.payloadPattern(100, 100 * i) }, [map]);
@@ -85,6 +64,18 @@ describe.each(CASES)("the peer's payload, $name", ({ role, options }) => {
       const outcome = e.fromPeer({ at, payload: p.payloadPattern(100, at) }, [e.dssData(0, 300)]);
       expect(given(e, delivered(outcome))).toEqual([[at, 100]]);
     }
+  });
+
+  it("N-53 F is no part of a mapping: it comes again with F and one octet more, and as a DSS after MP_CAPABLE", () => {
+    const e = single[role](options);
+    const first = role === "responder" ? p.capableData(e.peer.key, e.ourKey, 300) : e.dssData(0, 300, { dsnOctets: 8 });
+    expect(given(e, delivered(e.fromPeer({ payload: 100 }, [first])))).toEqual([[0, 100]]);
+    const dss = e.fromPeer({ at: 100, payload: p.payloadPattern(100, 100) }, [e.dssData(0, 300)]);
+    expect(given(e, delivered(dss))).toEqual([[100, 100]]);
+    const again = e.fromPeer({ at: 100, payload: p.payloadPattern(200, 100) }, [e.dssData(0, 300, { fin: true })]);
+    expect(given(e, delivered(again))).toEqual([[100, 200]]);
+    expect(delivered(again)).toMatchObject([{ flags: expect.stringContaining("F") }]);
+    expect(sent(e.fromHost({ acks: 301 }))).toMatchObject([{ ack: san(e.initial, 300) }]);
   });
 
   it("N-54 a packet that two mappings cover is cut where they meet, both parts arrive", () => {

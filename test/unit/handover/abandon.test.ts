@@ -81,6 +81,31 @@ describe.each(ROLES)("one of two subflows goes, we are the %s", (role) => {
     expect(subflows(e)).toBe(2);
   });
 
+  it("N-100 FIN outside the window is not believed either, above it", () => {
+    const e = joined(role);
+    e.peerData(0, 1000);
+    e.fromHost({ acks: 1000 });
+    for (const at of [100_000_000, 2 ** 31, 60_000, 1001]) {
+      const out = e.fromPeer({ flags: "FA", at }, []);
+      expect(delivered(out).filter(({ flags }) => flags.includes("F"))).toEqual([]);
+      const answers = e.on(e.initial, [...out.toWire, ...e.scene.advance(10_000).toWire]);
+      expect(answers.filter(({ flags, ack }) => flags !== "A" || ack !== e.initial.irs + 1001)).toEqual([]);
+    }
+    expect(e.on(e.initial, sent(e.hostData(0, 10, { acks: 1000 })))).toHaveLength(1);
+    expect(subflows(e)).toBe(2);
+  });
+
+  it("N-41 a keep-alive or probe on a subflow that never carried data is answered there", () => {
+    const e = joined(role);
+    for (const payload of [0, 1]) {
+      const out = e.fromPeer({ flow: e.flow2, at: -1, payload }, []);
+      expect(delivered(out)).toEqual([]);
+      expect(out.toWire).toHaveLength(1);
+      expect(e.on(e.flow2, out.toWire)).toMatchObject([{ flags: "A", ack: e.flow2.irs + 1, win: 500 }]);
+      expect(p.option(out.toWire[0] as p.Packet, "dss")?.dan).toBe(BigInt.asUintN(32, e.peerDsn(0)));
+    }
+  });
+
   it("N-41 a keep-alive or probe on an idle subflow is answered there; the host sees nothing", () => {
     const e = joined(role);
     e.peerData(0, 10, { flow: e.flow2, at: 0 }, { ssn: 1 });
@@ -110,6 +135,13 @@ describe("the last subflow goes", () => {
     const resets = end.flatMap(({ toHost }) => toHost);
     expect(resets).toMatchObject([{ flags: "RA", seq: e.tan(0), ack: e.tsn(0), checksumValid: true }]);
     e.scene.advance(30_000_000);
+    expect([connections(e), subflows(e)]).toEqual([0, 0]);
+  });
+
+  it.each(Object.entries(lose))("N-40 %s, the grace period as good as none: the host is reset at once", (_, loss) => {
+    const e = opener({ config: { REJOIN_GRACE_MS: 1 } }); // 0 stands for the default
+    const out = [loss(e), e.scene.advance(1_100)];
+    expect(out.flatMap(delivered).filter(({ flags }) => flags !== "A")).toMatchObject([{ flags: "RA", seq: e.tan(0) }]);
     expect([connections(e), subflows(e)]).toEqual([0, 0]);
   });
 
