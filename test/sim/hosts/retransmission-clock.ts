@@ -45,17 +45,17 @@ export class RetransmissionClock {
 
   arm(kind: TimerKind, atUs: number): void {
     this.kind = kind;
-    this.atUs = atUs;
+    this.atUs = Math.ceil(atUs);
   }
 
   disarm(): void {
     this.arm("none", Infinity);
   }
 
-  /** For what was sent just now; `probing`: a tail loss probe comes before the time-out if that is sooner. */
+  /** For what was sent just now; `probing`: a tail loss probe comes before the time-out, or in its place. */
   rearm(nowUs: number, flying: number, probing: boolean): void {
     const probeUs = 2 * this.srttUs + (flying === 1 ? RTO_MIN_US : 2_000);
-    if (probing && this.srttUs > 0 && probeUs < this.rtoUs) this.arm("tail", nowUs + probeUs);
+    if (probing && this.srttUs > 0) this.arm("tail", nowUs + Math.min(probeUs, this.rtoUs));
     else this.arm("rto", nowUs + this.rtoUs);
   }
 

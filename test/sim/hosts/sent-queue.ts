@@ -21,6 +21,11 @@ export function isFlying(segment: Sent): boolean {
   return !segment.sacked && (!segment.lost || segment.again);
 }
 
+/** It is to be sent again. */
+export function waits(segment: Sent): boolean {
+  return segment.lost && !segment.again && !segment.sacked;
+}
+
 /** Segments in the network. */
 export function packetsFlying(sent: Sent[]): number {
   let count = 0;
@@ -84,4 +89,14 @@ export function markLost(sent: Sent[], threshold: number, overtaken: (segment: S
     }
   }
   return found;
+}
+
+/** Marks what is longer than `size` payload octets and not SACKed; returns how many. */
+export function markLonger(sent: Sent[], size: number): number {
+  const longer = sent.filter(({ start, end, fin, sacked }) => !sacked && end - start - (fin ? 1 : 0) > size);
+  for (const segment of longer) {
+    segment.lost = true;
+    segment.again = false;
+  }
+  return longer.length;
 }

@@ -8,8 +8,9 @@ import type { Random } from "../../model/random.ts";
 import * as p from "../../packet.ts";
 import type { Emitted } from "../stack.ts";
 import type { Extension } from "./extension.ts";
+import type { SenderOptions } from "./sender-options.ts";
 import { type Block, Receiver } from "./tcp-receiver.ts";
-import { Sender, type SenderOptions } from "./tcp-sender.ts";
+import { Sender } from "./tcp-sender.ts";
 
 export interface ConnectionOptions extends SenderOptions {
   random: Random;
@@ -62,6 +63,7 @@ export class TcpConnection {
   private quickAcks = QUICK_ACKS;
   private synUs = Infinity;
   private synAttempts = 0;
+  private synSentUs = 0;
   private timeWaitUs = Infinity;
   private keepAliveUs = Infinity;
   /** Our FIN left before the peer's was reached: TIME_WAIT is ours. */
@@ -133,6 +135,7 @@ export class TcpConnection {
     this.emit({ flags: passive ? "SA" : "S", seq: this.iss, ack: passive ? this.wireAck() : 0, win: window, options });
     this.synUs = this.nowUs + Math.min(SYN_RTO_US * 2 ** this.synAttempts, this.o.rtoMaxUs);
     this.synAttempts++;
+    this.synSentUs = this.nowUs;
   }
 
   private inSynSent(packet: p.Packet): void {
@@ -154,11 +157,13 @@ export class TcpConnection {
     if (!acked) this.sendSyn();
     else this.nowOpen();
     this.ackNow = acked;
+    if (acked && this.o.random.chance(0.5)) this.sendAck(); // else data that waits takes the ACK along
   }
 
   private nowOpen(): void {
     this.state = "open";
     this.synUs = Infinity;
+    if (this.synAttempts === 1) this.snd.handshakeTook(this.nowUs - this.synSentUs);
     if (this.o.keepAliveUs > 0) this.keepAliveUs = this.nowUs + this.o.keepAliveUs;
     this.extension.opened();
   }
@@ -215,16 +220,22 @@ export class TcpConnection {
   private acknowledgement(packet: p.Packet, at: number): boolean {
     const { snd } = this;
     const una = snd.una + ((packet.ack - (this.iss + snd.una)) | 0);
+    if (this.state === "synReceived" && una !== 1) {
+      this.emit({ flags: "R", seq: packet.ack, win: 0 });
+      return false;
+    }
     if (una > snd.nxt) {
       const found = p.show(packet);
       throw new Error(`${this.name}: acknowledges ${una}, sent were ${snd.nxt}: ${found}`);
     }
     if (this.state === "synReceived") {
-      if (una < 1) return false;
       this.takeWindow(packet, at);
       this.nowOpen();
     }
-    if (una < snd.una - 2 ** 30) return false;
+    if (una < snd.una - snd.windowMax) {
+      this.challenge(); // RFC 5961 §5.2
+      return false;
+    }
     if (!this.extension.arrived(packet, at)) return false;
     if (this.ended) return false; // the extension had enough of it
     const before = snd.windowEnd;
@@ -284,11 +295,10 @@ export class TcpConnection {
     const fin = packet.flags.includes("F");
     if (end === at) return;
     if (end > Math.max(this.rcv.edge, this.rcv.nxt) + (fin ? 1 : 0)) this.beyond(packet, end);
-    const unread = this.rcv.nxt - this.rcv.told;
     const ready = this.rcv.add({ start: at, octets: packet.payload, packet }, fin);
     if (ready.length > 0) this.extension.deliver(ready);
     const inOrder = ready.length === 1 && !this.rcv.hasHoles && !fin;
-    const plenty = unread > 0 && this.rcv.nxt - this.rcv.told > this.ownMss;
+    const plenty = this.rcv.nxt - this.rcv.told > this.ownMss;
     const quick = !this.o.delayedAck || this.quickAcks > 0 || plenty;
     if (!inOrder) this.quickAcks = Math.max(this.quickAcks, 4);
     if (!inOrder || quick) this.ackNow = true;

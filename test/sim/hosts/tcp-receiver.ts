@@ -21,6 +21,8 @@ export class Receiver {
   told = 1;
   /** First octet that the peer may not send. */
   edge = 1;
+  /** The window that a packet can state at most. */
+  private largest = 65535;
   private finAt = Infinity;
   private waiting: Chunk[] = [];
   /** Above RCV.NXT, the one that changed last first. */
@@ -115,6 +117,7 @@ export class Receiver {
    */
   window(free: number, step: number, scale: number): number {
     const unit = 2 ** scale;
+    this.largest = 65535 * unit;
     let size = Math.ceil((this.edge - this.nxt) / unit);
     const candidate = Math.floor(free / unit);
     const opens = this.nxt + candidate * unit - this.edge;
@@ -128,6 +131,7 @@ export class Receiver {
   /** The window was closed to less than half of what `free` octets of room would let it be now. */
   worthUpdate(free: number, step: number): boolean {
     const now = Math.max(0, this.edge - this.nxt);
-    return free >= 2 * now && this.nxt + free - this.edge >= step;
+    const then = Math.min(free, this.largest);
+    return then >= 2 * now && then - now >= step;
   }
 }

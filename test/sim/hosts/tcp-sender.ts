@@ -3,49 +3,23 @@
 // zero-window probes, retransmissions with other boundaries, super-packets. Numbers are offsets: 0 is the SYN, 1 the
 // first octet. Segments go out through `wire`, which knows headers.
 
-import type { Random } from "../../model/random.ts";
 import { Congestion } from "./congestion.ts";
 import { RetransmissionClock } from "./retransmission-clock.ts";
 import { SendBuffer } from "./send-buffer.ts";
-import { markLost, markSacked, mergeNext, packetsFlying, type Sent, splitAt } from "./sent-queue.ts";
-
-/** What the sender asks of the connection around it. */
-export interface Wire {
-  /** Octets [at, at + length), FIN behind them if `fin`; a super-packet if `gsoSize` is not 0. */
-  transmit(at: number, length: number, fin: boolean, gsoSize: number): void;
-  /** An empty segment one octet below SND.UNA. */
-  probe(): void;
-  /** Where a segment that begins at `at` must end at the latest. */
-  reach(at: number): number;
-  /** Octets of TCP options on a segment that carries data. */
-  optionRoom(): number;
-  timedOut(): void;
-}
-
-export interface SenderOptions {
-  random: Random;
-  sendBuffer: number;
-  /** Segments per super-packet, 1 for none. */
-  gso: number;
-  /** Share of retransmissions with other boundaries than the first time. */
-  repacketise: number;
-  /** Share of new segments that are shorter than they could be. */
-  shortWrites: number;
-  tailLossProbe: boolean;
-  rtoMaxUs: number;
-  /** Time-outs in a row until the connection is given up. */
-  retries: number;
-}
+import type { SenderOptions, Wire } from "./sender-options.ts";
+import { markLonger, markLost, markSacked, mergeNext, packetsFlying, type Sent, splitAt, waits } from "./sent-queue.ts";
 
 const DUP_THRESHOLD = 3;
 const MSS_MIN = 48;
+const SUPER_PACKET_MAX = 65_000;
 
 export class Sender {
   una = 1;
   nxt = 1;
   /** First octet that the peer does not want yet. */
   windowEnd = 1;
-  private windowMax = 0;
+  /** Largest window of the peer so far. */
+  windowMax = 0;
   sackAgreed = false;
   readonly buffer: SendBuffer;
   readonly stats = {
@@ -74,6 +48,8 @@ export class Sender {
   private sent: Sent[] = [];
   private transmissions = 0;
   private newestDelivered = 0;
+  /** A fast retransmission leaves whatever the window says. */
+  private fastRepeat = false;
   private lastSentUs = 0;
   private readonly o: SenderOptions;
   private readonly wire: Wire;
@@ -121,6 +97,11 @@ export class Sender {
   /** MSS of the peer's SYN. */
   open(peerMss: number): void {
     this.peerMss = peerMss;
+  }
+
+  /** The first measurement of the round trip. */
+  handshakeTook(us: number): void {
+    this.clock.sample(us);
   }
 
   /** Most payload octets of a segment now. */
@@ -215,16 +196,18 @@ export class Sender {
       return;
     }
     const third = congestion.state === "open" && congestion.duplicates >= DUP_THRESHOLD;
-    const partial = congestion.state === "recovery" && advanced; // RFC 6582
+    const partial = congestion.state === "recovery" && advanced && una < congestion.recover; // RFC 6582
     if (third || partial) {
       head.lost = true;
       head.again = false;
+      this.fastRepeat = true;
     }
     if (third) this.enterRecovery();
   }
 
   private enterRecovery(): void {
     this.stats.fastRecoveries++;
+    this.fastRepeat = true;
     this.congestion.enterRecovery(this.nxt);
   }
 
@@ -276,7 +259,7 @@ export class Sender {
     if (!this.sendNew(nowUs, 1)) {
       let last = this.sent.length - 1;
       while (last > 0 && this.sent[last]?.sacked) last--;
-      if (last >= 0) this.repeat(last, nowUs);
+      if (last >= 0) this.repeat(last, nowUs, 1);
     }
     this.clock.arm("rto", nowUs + this.clock.rtoUs);
   }
@@ -313,36 +296,56 @@ export class Sender {
   /** Sends what congestion and the peer's window have room for: what was lost first. */
   push(nowUs: number): void {
     if (this.sent.length === 0 && nowUs - this.lastSentUs > this.clock.rtoUs) this.congestion.restart();
-    let room = Math.floor(this.congestion.cwnd) - this.pipe();
+    let room = Math.max(Math.floor(this.congestion.cwnd) - this.pipe(), this.fastRepeat ? 1 : 0);
+    this.fastRepeat = false;
     for (let i = 0; i < this.sent.length && room > 0; i++) {
       const segment = this.sent[i] as Sent;
-      if (!segment.lost || segment.again || segment.sacked) continue;
+      if (!waits(segment)) continue;
       if (segment.start > this.una && segment.end > this.windowEnd) return;
-      this.repeat(i, nowUs);
-      room--;
+      const run = this.o.random.chance(0.3) ? this.o.gso : 1;
+      room -= this.repeat(i, nowUs, Math.min(run, room));
     }
     if (room > 0) this.sendNew(nowUs, room);
     this.persist(nowUs);
   }
 
-  private repeat(index: number, nowUs: number): void {
-    const { random } = this.o;
+  /** Sends segment `index` again, and up to `most` - 1 behind it in one super-packet; returns how many. */
+  private repeat(index: number, nowUs: number, most: number): number {
     const size = this.segmentSize;
+    const first = this.sent[index] as Sent;
+    const reach = this.wire.reach(first.start);
+    this.cutAnew(index, size, reach);
+    let count = 1;
+    let last = first;
+    const full = (segment: Sent) => segment.end - segment.start === size && !segment.fin;
+    for (let next = this.sent[index + 1]; next && count < most && full(last); next = this.sent[index + count]) {
+      const length = next.end - next.start - (next.fin ? 1 : 0);
+      if (!waits(next) || length > size || next.end > reach || next.end > this.windowEnd) break;
+      last = next;
+      count++;
+    }
+    for (const segment of this.sent.slice(index, index + count)) {
+      this.stats.retransmitted++;
+      segment.again = segment.lost;
+      segment.repeated = true;
+      this.put(segment, nowUs);
+    }
+    const length = last.end - first.start - (last.fin ? 1 : 0);
+    this.wire.transmit(first.start, length, last.fin, count > 1 ? size : 0);
+    if (this.clock.kind === "none") this.rearm(nowUs);
+    return count;
+  }
+
+  /** Other boundaries than the first time: because segments are shorter now, or by chance. */
+  private cutAnew(index: number, size: number, reach: number): void {
+    const { random } = this.o;
     const segment = this.sent[index] as Sent;
     const length = segment.end - segment.start;
-    const payload = length - (segment.fin ? 1 : 0);
-    const merge = () => mergeNext(this.sent, index, Math.min(segment.start + size, this.wire.reach(segment.start)));
-    if (payload > size) splitAt(this.sent, index, segment.start + size);
+    if (length - (segment.fin ? 1 : 0) > size) splitAt(this.sent, index, segment.start + size);
     else if (random.chance(this.o.repacketise)) {
-      if (random.chance(0.5)) while (merge()) {}
+      if (random.chance(0.5)) while (mergeNext(this.sent, index, Math.min(segment.start + size, reach))) {}
       else if (length > 1) splitAt(this.sent, index, segment.start + random.between(1, length - 1));
     }
-    this.stats.retransmitted++;
-    segment.again = segment.lost;
-    segment.repeated = true;
-    this.put(segment, nowUs);
-    this.wire.transmit(segment.start, segment.end - segment.start - (segment.fin ? 1 : 0), segment.fin, 0);
-    if (this.clock.kind === "none") this.rearm(nowUs);
   }
 
   private put(segment: Sent, nowUs: number): void {
@@ -370,7 +373,8 @@ export class Sender {
     const size = this.segmentSize;
     const segments: Sent[] = [];
     const reach = this.wire.reach(this.nxt);
-    while (segments.length < Math.min(most, this.o.gso)) {
+    const run = Math.min(most, this.o.gso, Math.floor(SUPER_PACKET_MAX / size));
+    while (segments.length < run) {
       const full = Math.min(size, Math.min(this.buffer.end, reach) - this.nxt);
       if (full < 0 || !this.pending) break;
       const short = full > 1 && this.o.random.chance(this.o.shortWrites);
@@ -415,16 +419,9 @@ export class Sender {
   mtuLowered(mss: number, nowUs: number): void {
     if (mss >= Math.min(this.pathMss, this.peerMss)) return;
     this.pathMss = mss;
-    const size = this.segmentSize;
-    let found = false;
-    for (const segment of this.sent) {
-      if (segment.sacked || segment.end - segment.start - (segment.fin ? 1 : 0) <= size) continue;
-      segment.lost = true;
-      segment.again = false;
-      this.stats.lostToMtu++;
-      found = true;
-    }
-    if (!found) return;
+    const found = markLonger(this.sent, this.segmentSize);
+    this.stats.lostToMtu += found;
+    if (found === 0) return;
     if (this.congestion.state !== "loss") this.congestion.enterLoss(this.nxt);
     this.push(nowUs);
   }

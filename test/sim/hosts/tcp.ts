@@ -166,6 +166,7 @@ export class TcpSocket implements Socket, Extension {
   /** Offset of the next octet to arrive in order. */
   private expected = 1;
   private closing = false;
+  private hasRead = false;
 
   constructor(receiveBuffer: number, accepted?: (socket: Socket) => void) {
     this.capacity = receiveBuffer;
@@ -208,6 +209,7 @@ export class TcpSocket implements Socket, Extension {
       else this.arrivedOctets[0] = first.subarray(part.length);
     }
     this.unread -= length;
+    this.hasRead ||= length > 0;
     return octets;
   }
 
@@ -278,7 +280,9 @@ export class TcpSocket implements Socket, Extension {
   }
 
   windowOpened(): boolean {
-    return !this.finished && this.connection.rcv.worthUpdate(this.free, this.step);
+    const wanted = this.hasRead && !this.finished && this.connection.rcv.worthUpdate(this.free, this.step);
+    this.hasRead = false;
+    return wanted;
   }
 
   peerWindow(window: number): number {
