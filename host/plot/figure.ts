@@ -1,7 +1,6 @@
 // The picture of a handover: an overview of the whole transfer, and below it each handover enlarged. Drawn for a reader
 // who has never heard of this program: position in the stream against time, one colour per network.
 import * as Plot from "@observablehq/plot";
-import { parseHTML } from "linkedom";
 import {
   type ConnectionTrace,
   type HandoverMark,
@@ -10,6 +9,18 @@ import {
   type TracePoint,
   thin,
 } from "./series.ts";
+import {
+  type Box,
+  COLOURS,
+  type Document,
+  INK,
+  newDocument,
+  place,
+  QUIET,
+  svgText,
+  text,
+  UNKNOWN_COLOUR,
+} from "./svg.ts";
 
 export interface FigureOptions {
   title: string;
@@ -29,33 +40,17 @@ const GUTTER = 24;
 const ZOOM_S = 0.3;
 /** More handovers than this are marked in the overview only. */
 const ZOOMS_MAX = 6;
-const FONT = "DejaVu Sans, Helvetica, Arial, sans-serif";
-const INK = "#222222";
-const QUIET = "#5f6368";
-/** Okabe and Ito's colours: told apart also by readers who do not see red and green as others do. */
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"];
-const UNKNOWN_COLOUR = "#888888";
 const ASKED_DASHES = "5 4";
 const DONE_DASHES = "1.5 3";
 const MEGABYTE = 1e6;
 
-type Document = ReturnType<typeof parseHTML>["document"];
-
-interface Box {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
-
 /** A complete SVG document. */
 export function figure(trace: ConnectionTrace, options: FigureOptions): string {
-  const { document } = parseHTML("<!doctype html><body></body>");
+  const document = newDocument();
   const zooms = trace.handovers.filter((mark) => inRange(mark.timeS, options.fromS, options.toS)).slice(0, ZOOMS_MAX);
   const zoomRows = Math.ceil(zooms.length / 2);
   const height = HEAD_HEIGHT + OVERVIEW_HEIGHT + zoomRows * (ZOOM_HEIGHT + ZOOM_TITLE_HEIGHT) + MARGIN;
   const parts = [
-    `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
     text(MARGIN, 34, options.title, 20, INK, "bold"),
     text(MARGIN, 58, caption(trace), 13, QUIET),
     legend(trace, 86),
@@ -72,12 +67,7 @@ export function figure(trace: ConnectionTrace, options: FigureOptions): string {
     };
     parts.push(zoom(document, trace, mark, index + 1, box));
   }
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
-    ` font-family="${FONT}" role="img"><title>${escapeText(options.title)}</title>`,
-    ...parts,
-    "</svg>\n",
-  ].join("\n");
+  return svgText({ title: options.title, width: WIDTH, height }, parts);
 }
 
 function caption(trace: ConnectionTrace): string {
@@ -205,24 +195,4 @@ function dots(trace: ConnectionTrace, points: TracePoint[], radius: number) {
     Plot.dot(kind("ack"), { ...place, r: radius * 2.1, stroke: colour, strokeWidth: 0.8, strokeOpacity: 0.5 }),
     Plot.dot(kind("data"), { ...place, r: radius, fill: colour, fillOpacity: 0.9 }),
   ];
-}
-
-/** A plot at its place in the document. Plot's own style sheet is for browsers; what it says is set as attributes. */
-function place(plot: ReturnType<typeof Plot.plot>, box: Box): string {
-  plot.querySelector("style")?.remove();
-  plot.setAttribute("x", String(box.x));
-  plot.setAttribute("y", String(box.y));
-  plot.setAttribute("font-size", "12");
-  plot.setAttribute("font-family", FONT);
-  plot.removeAttribute("class");
-  // Two decimals are a hundredth of a pixel; more only makes the file longer.
-  return plot.outerHTML.replaceAll(/(\d\.\d\d)\d+/g, "$1");
-}
-
-function text(x: number, y: number, words: string, size: number, colour: string, weight = "normal"): string {
-  return `<text x="${x}" y="${y}" font-size="${size}" fill="${colour}" font-weight="${weight}">${escapeText(words)}</text>`;
-}
-
-function escapeText(words: string): string {
-  return words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

@@ -1,0 +1,287 @@
+// Pictures of the results: traces in the form of the paper's Figures 8 and 9, what the receiving program got, and the
+// distributions.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as Plot from "@observablehq/plot";
+import { thin } from "../../host/plot/series.ts";
+import {
+  type Box,
+  COLOURS,
+  type Document,
+  INK,
+  newDocument,
+  place,
+  QUIET,
+  svgText,
+  text,
+} from "../../host/plot/svg.ts";
+import { quantile } from "./gap.ts";
+import { atShare, type Group, groupsOf } from "./report.ts";
+import type { Sample } from "./run.ts";
+import { MIXED, NATIVE, PROXIED, SERIES, type System } from "./series.ts";
+import { type TracedEvent, tracesOf } from "./traces.ts";
+
+const WIDTH = 1040;
+const MARGIN = 28;
+const GUTTER = 24;
+const HEAD_HEIGHT = 100;
+const PANEL_HEIGHT = 300;
+const PANEL_TITLE_HEIGHT = 50;
+const PATH_COLOURS: Record<string, string> = { wifi: COLOURS[0] as string, ethernet: COLOURS[1] as string };
+const SYSTEM_COLOURS = new Map([
+  [PROXIED.name, COLOURS[0] as string],
+  [MIXED.name, COLOURS[2] as string],
+  [NATIVE.name, COLOURS[4] as string],
+]);
+const CONTROL_COLOUR = "#9aa0a6";
+const MEGABYTE = 1e6;
+
+/** One plot of a picture. */
+interface Panel {
+  title: string;
+  subtitle: string;
+  draw: (document: Document, box: Box) => ReturnType<typeof Plot.plot>;
+}
+
+/** Draws whatever there are samples or traces for. */
+export function drawAll(samples: readonly Sample[], traces: readonly TracedEvent[], directory: string): void {
+  const write = (name: string, picture: string | null): void => {
+    if (picture === null) return;
+    writeFileSync(join(directory, name), picture);
+    console.log(`  wrote ${join(directory, name)}`);
+  };
+  write("handover-move.svg", figure8(traces));
+  write("handover-break.svg", figure9(traces));
+  for (const direction of ["down", "up"] as const) {
+    write(`handover-stream-${direction}.svg`, streams(samples, direction));
+    write(`handover-gaps-${direction}.svg`, distributions(samples, direction));
+  }
+}
+
+/** Make-before-break: there and back, both ends proxied and against a native peer. */
+function figure8(traces: readonly TracedEvent[]): string | null {
+  const rows = [PROXIED, MIXED].flatMap((system) => tracesOf(traces, "mbb", system));
+  const panels = rows.map((trace) => tracePanel(trace, trace.system, -100, 200));
+  return picture("Make-before-break: data and data acknowledgements at the client's proxy", traceLegend, panels);
+}
+
+/** Break-before-make, and the silent blackhole. */
+function figure9(traces: readonly TracedEvent[]): string | null {
+  const titles: Record<string, string> = {
+    "bbm-sack": "link down, with SACK",
+    "bbm-nosack": "link down, without SACK",
+    late: "link down, standby joined only then",
+    blackhole: "silent blackhole",
+  };
+  const panels = Object.entries(titles).flatMap(([id, title]) =>
+    tracesOf(traces, id, PROXIED).map((trace) => tracePanel(trace, title, -100, 500)),
+  );
+  return picture("Break-before-make: data and data acknowledgements at the client's proxy", traceLegend, panels);
+}
+
+function tracePanel(trace: TracedEvent, what: string, fromMs: number, toMs: number): Panel {
+  const seen = trace.points.filter(({ ms }) => ms >= fromMs && ms <= toMs);
+  const base = seen.reduce((lowest, { position }) => Math.min(lowest, position), Number.POSITIVE_INFINITY);
+  return {
+    title: `${what}: ${trace.from} → ${trace.to}`,
+    subtitle: `longest gap between in-order data at the program: ${trace.gapMs.toFixed(0)} ms`,
+    draw: (document, box) => {
+      const points = thin(
+        seen.map(({ ms, position, ...point }) => ({ timeS: ms, position: position - base, ...point })),
+        box,
+      );
+      const at = { x: "timeS", y: (point: { position: number }) => point.position / MEGABYTE };
+      const colour = (point: { path: string }) => PATH_COLOURS[point.path] ?? QUIET;
+      const of = (kind: string) => points.filter((point) => point.kind === kind);
+      return Plot.plot({
+        ...frame(document, box),
+        x: timeScale(fromMs, toMs),
+        y: { ...axis("place in the stream (MB)"), tickFormat: ".1f", ticks: 6 },
+        marks: [
+          eventRule(),
+          Plot.dot(of("ack"), { ...at, r: 3.2, stroke: colour, strokeWidth: 0.8, strokeOpacity: 0.5 }),
+          Plot.dot(of("data"), { ...at, r: 1.5, fill: colour, fillOpacity: 0.9 }),
+        ],
+      });
+    },
+  };
+}
+
+/** What the receiving program had got by when: the median run of each system. */
+function streams(samples: readonly Sample[], direction: string): string | null {
+  const panels = eventGroups(samples, direction).map((groups): Panel => {
+    const { series, event } = groups[0] as Group;
+    const curves = groups.flatMap((group) => {
+      const { curve } = atShare(group, 0.5);
+      const start = curve.findLast(([ms]) => ms <= 0)?.[1] ?? 0;
+      return curve.map(([ms, bytes]) => ({ ms, position: (bytes - start) / MEGABYTE, system: group.system.name }));
+    });
+    const [fromMs, toMs] = [-100, Math.min(series.windowMs, 700)];
+    return {
+      title: panelTitle(series.title, event, series.events.length),
+      subtitle: `median runs; ${groups.map(({ system, samples: all }) => `${system.name} ${gapOf(all)} ms`).join(", ")}`,
+      draw: (document, box) =>
+        Plot.plot({
+          ...frame(document, box),
+          x: timeScale(fromMs, toMs),
+          y: { ...axis("received since the event (MB)"), ticks: 6 },
+          marks: [
+            eventRule(),
+            Plot.line(
+              curves.filter(({ ms }) => ms >= fromMs && ms <= toMs),
+              { x: "ms", y: "position", stroke: systemColour, z: "system", curve: "step-after", strokeWidth: 1.8 },
+            ),
+          ],
+        }),
+    };
+  });
+  const way = direction === "up" ? "upload" : "download";
+  return picture(`What the receiving program got around the event: ${way}, 20 Mbit/s`, systemLegend(false), panels);
+}
+
+function gapOf(samples: readonly Sample[]): string {
+  const gaps = samples.map(({ gapMs }) => gapMs);
+  return quantile(gaps, 0.5).toFixed(0);
+}
+
+/** Distributions of the longest gap, as steps. */
+function distributions(samples: readonly Sample[], direction: string): string | null {
+  const panels = eventGroups(samples, direction).map((groups): Panel => {
+    const { series, event } = groups[0] as Group;
+    const control = groups.flatMap(({ samples: all }) => all.map(({ controlMs }) => controlMs));
+    const steps = [
+      ...stepsOf(control, ""),
+      ...groups.flatMap(({ system, samples: all }) =>
+        stepsOf(
+          all.map(({ gapMs }) => gapMs),
+          system.name,
+        ),
+      ),
+    ];
+    const highest = Math.max(1000, ...steps.map(({ ms }) => ms));
+    return {
+      title: panelTitle(series.title, event, series.events.length),
+      subtitle: groups.map(({ system, samples: all }) => `${system.name}: ${all.length} runs`).join(", "),
+      draw: (document, box) =>
+        Plot.plot({
+          ...frame(document, box),
+          x: {
+            ...axis("longest gap (ms)"),
+            type: "log",
+            domain: [1, highest],
+            ticks: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].filter((ms) => ms <= highest),
+            tickFormat: "d",
+          },
+          y: { ...axis("share of runs"), domain: [0, 1], ticks: 5, tickFormat: ".0%" },
+          marks: [Plot.line(steps, { x: "ms", y: "share", stroke: systemColour, z: "system", strokeWidth: 1.8 })],
+        }),
+    };
+  });
+  const way = direction === "up" ? "upload" : "download";
+  return picture(`How long the receiving program waited: ${way}, 20 Mbit/s`, systemLegend(true), panels);
+}
+
+/** Corners of a distribution's stairs, from the left edge to the top. */
+function stepsOf(values: readonly number[], system: string): { ms: number; share: number; system: string }[] {
+  const sorted = values.map((value) => Math.max(1, value)).toSorted((a, b) => a - b);
+  return sorted.flatMap((ms, index) => [
+    { ms, share: index / sorted.length, system },
+    { ms, share: (index + 1) / sorted.length, system },
+  ]);
+}
+
+/** Groups that belong into one panel: the systems of an event. */
+function eventGroups(samples: readonly Sample[], direction: string): Group[][] {
+  return SERIES.flatMap((series) => {
+    const groups = groupsOf(series, samples).filter((group) => group.direction === direction);
+    return [...new Set(groups.map(({ event }) => event))].map((event) =>
+      groups.filter((group) => group.event === event),
+    );
+  });
+}
+
+function panelTitle(series: string, event: string, events: number): string {
+  return events > 1 && event.includes("→") ? `make-before-break, ${event}` : series;
+}
+
+function systemColour({ system }: { system: string }): string {
+  return SYSTEM_COLOURS.get(system) ?? CONTROL_COLOUR;
+}
+
+function frame(document: Document, box: Box) {
+  const margins = { marginLeft: 66, marginRight: 16, marginTop: 10, marginBottom: 44 };
+  return { document, width: box.width, height: box.height, ...margins };
+}
+
+function axis(label: string) {
+  return { label, labelAnchor: "center", labelArrow: "none", grid: true } as const;
+}
+
+function timeScale(fromMs: number, toMs: number) {
+  return { ...axis("milliseconds from the event"), domain: [fromMs, toMs], ticks: 7 };
+}
+
+function eventRule() {
+  return Plot.ruleX([0], { stroke: INK, strokeWidth: 1.3, strokeDasharray: "5 4" });
+}
+
+/** Panels in two columns under a title and a legend; null without panels. */
+function picture(title: string, legend: (y: number) => string, panels: readonly Panel[]): string | null {
+  if (panels.length === 0) return null;
+  const document = newDocument();
+  const columns = Math.min(2, panels.length);
+  const width = (WIDTH - GUTTER * (columns - 1)) / columns;
+  const rowHeight = PANEL_HEIGHT + PANEL_TITLE_HEIGHT;
+  const parts = panels.map((panel, index) => {
+    const x = (index % columns) * (width + GUTTER);
+    const y = HEAD_HEIGHT + Math.floor(index / columns) * rowHeight;
+    const box = { x, y: y + PANEL_TITLE_HEIGHT, width, height: PANEL_HEIGHT };
+    return [
+      text(x + MARGIN, y + 20, panel.title, 15, INK, "bold"),
+      text(x + MARGIN, y + 40, panel.subtitle, 12, QUIET),
+      place(panel.draw(document, box), box),
+    ].join("\n");
+  });
+  const height = HEAD_HEIGHT + Math.ceil(panels.length / columns) * rowHeight + MARGIN;
+  return svgText({ title, width: WIDTH, height }, [text(MARGIN, 36, title, 20, INK, "bold"), legend(70), ...parts]);
+}
+
+/** Symbols and words in a row. */
+function row(y: number, entries: [symbol: (x: number) => string, label: string][]): string {
+  let x = MARGIN;
+  return entries
+    .map(([symbol, label]) => {
+      const parts = `${symbol(x)}${text(x + 26, y + 4, label, 13, INK)}`;
+      x += 26 + label.length * 7.3 + 22;
+      return parts;
+    })
+    .join("\n");
+}
+
+function traceLegend(y: number): string {
+  const data = (colour: string) => (x: number) => `<circle cx="${x + 10}" cy="${y}" r="4" fill="${colour}"/>`;
+  const ack = (colour: string) => (x: number) =>
+    `<circle cx="${x + 10}" cy="${y}" r="4" fill="white" stroke="${colour}" stroke-width="1.3"/>`;
+  const paths = Object.entries(PATH_COLOURS);
+  return row(y, [
+    ...paths.map(([path, colour]): [(x: number) => string, string] => [data(colour), `data over ${path} (DSN)`]),
+    ...paths.map(([path, colour]): [(x: number) => string, string] => [ack(colour), `acknowledged over ${path} (DAN)`]),
+  ]);
+}
+
+function systemLegend(withControl: boolean): (y: number) => string {
+  const stroke = (colour: string, y: number) => (x: number) =>
+    `<line x1="${x}" x2="${x + 20}" y1="${y}" y2="${y}" stroke="${colour}" stroke-width="2.4"/>`;
+  const entries: [System | null, string, string][] = [PROXIED, MIXED, NATIVE].map((system) => [
+    system,
+    system.name,
+    SYSTEM_COLOURS.get(system.name) as string,
+  ]);
+  if (withControl) entries.push([null, "the same streams without a handover", CONTROL_COLOUR]);
+  return (y) =>
+    row(
+      y,
+      entries.map(([, label, colour]) => [stroke(colour, y), label]),
+    );
+}
