@@ -21,10 +21,10 @@ import { DSN_BLOCK_SIZE, projectDsnBlock, projectSan } from "../mapping/projecti
 import { rangesTrim } from "../mapping/received-ranges";
 import { recvTableTrim } from "../mapping/recv-table";
 import {
-  HOST_BLOCKS, HOST_BLOCKS_MAX, REWRITE_OPTIONS, SSN_BLOCKS, SSN_BLOCKS_MAX, TCP_OPTIONS,
+  FORGE_OPTIONS, HOST_BLOCKS, HOST_BLOCKS_MAX, REWRITE_OPTIONS, SSN_BLOCKS, SSN_BLOCKS_MAX, TCP_OPTIONS,
 } from "../scratch";
 import { Dan, dsnGt, dsnLeq, expand, San, seqGt, seqLeq } from "../seq/space";
-import { forgeAck, writeDataAck } from "../signalling/forge";
+import { forgeAckWith, writeDataAck } from "../signalling/forge";
 import { writeCapableAck } from "../wire/mptcp-options";
 import { TCP_ACK } from "../wire/tcp";
 import { sackLeft, sackRight, tcpOptionsAt, tcpOptionsParse, writeSackBlocks } from "../wire/tcp-options";
@@ -117,9 +117,14 @@ export function acknowledgeOthers(connection: Connection, carrier: u32): bool {
     if (!advanceSan(connection, subflow)) continue;
     subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
     if (index == carrier) carrierMoved = true;
-    else forgeAck(connection, subflow);
+    else forgeHostAck(connection, subflow);
   }
   return carrierMoved;
+}
+
+/** A pure ACK on `subflow` that says what the host's segment says: DATA_ACK and its SACK blocks. */
+function forgeHostAck(connection: Connection, subflow: Subflow): void {
+  forgeAckWith(connection, subflow, writeProjectedSack(connection, subflow, FORGE_OPTIONS, SACK_BLOCKS_PURE));
 }
 
 /** Appends the host's SACK blocks, projected to `subflow`, at `p`; at most `max`. Returns the address behind them. */
@@ -178,7 +183,7 @@ function chooseCarrier(connection: Connection): u32 {
 function tellAll(connection: Connection, carrier: u32): void {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (index != carrier && subflowUsable(subflow)) forgeAck(connection, subflow);
+    if (index != carrier && subflowUsable(subflow)) forgeHostAck(connection, subflow);
   }
 }
 
@@ -197,7 +202,7 @@ function duplicateOthers(connection: Connection, carrier: u32): void {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
     if (index == carrier || !subflowUsable(subflow) || !wantsDuplicate(subflow)) continue;
-    forgeAck(connection, subflow);
+    forgeHostAck(connection, subflow);
     subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
   }
 }

@@ -30,7 +30,7 @@ import { stallCopies, stallDeclare, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
 import {
-  sendEntryAt, sendTableCheck, sendTableFind, sendTableMap, sendTableReserve,
+  SEND_RESERVED, sendEntryAt, sendTableCheck, sendTableFind, sendTableMap, sendTableReserve,
 } from "../mapping/send-table";
 import { check } from "../memory/check";
 import { FORGE_OPTIONS, OUT, REWRITE_OPTIONS } from "../scratch";
@@ -49,6 +49,7 @@ let pieceLength: u32 = 0;
 let pieceMapSsn: Ssn = 0; // the mapping that the piece is sent under; may be longer than the piece
 let pieceMapLength: u32 = 0;
 let pieceLogged: bool = false; // that mapping is in the subflow's log
+let pieceLate: bool = false; // its SSNs were reserved: the host sends these octets for the first time
 
 /** The subflow for new octets: the active one, but another if that is suspected of a hole (handover/poison.ts). */
 function freshSubflow(connection: Connection): u32 {
@@ -134,7 +135,11 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
   pieceSubflow = run.subflow;
   pieceSsn = run.ssn + offset;
   pieceLength = octets;
-  mappingOfPiece(subflowAt(run.subflow));
+  // A late segment fills the room that was kept for it: from now on its SACK blocks mean something. Where the table
+  // is full it stays marked, which only says less.
+  pieceLate = (run.flags & SEND_RESERVED) != 0;
+  if (pieceLate) sendTableMap(table, dsn, pieceSsn, octets, pieceSubflow, 0);
+  mappingOfPiece(subflowAt(pieceSubflow));
   return DropReason.NONE;
 }
 
@@ -191,7 +196,8 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
 }
 
 /** Book-keeping behind each piece that left. */
-function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32, fresh: bool): void {
+function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32, isNew: bool): void {
+  const fresh = isNew || pieceLate;
   stallWatch(subflow, pieceSsn == subflow.ssnUna && fresh);
   if (fresh) {
     rttStart(subflow, pieceSsn + octets);

@@ -56,7 +56,7 @@ export function takeMapping(connection: Connection, subflow: Subflow, segment: S
     length = options.dataLength;
     if ((options.dssFlags & DSS_DATA_FIN) != 0) {
       length -= 1;
-      notePeerFin(connection, dsn + <u64>length);
+      notePeerFin(connection, dsn + <u64>length, segment.payloadLength != 0);
     }
   } else if ((options.present & (1 << MP_CAPABLE)) != 0 && options.capableLength >= 22) {
     dsn = connection.remoteIdsn + 1;
@@ -73,13 +73,17 @@ export function takeMapping(connection: Connection, subflow: Subflow, segment: S
   return recvTableAdd(recvTableOf(subflow), ssn, dsn, length) == RecvAdd.FULL ? Mapping.REFUSED : Mapping.TAKEN;
 }
 
-/** Notes the peer's DATA_FIN at `dsn`, once; what lies below data already received is not believed. */
-function notePeerFin(connection: Connection, dsn: Dsn): void {
+/**
+ * Notes the peer's DATA_FIN at `dsn`, once; what lies below data already received is not believed. `withPayload`: F
+ * came on octets of its mapping, maybe not the last ones (segmentation copies it): the FIN waits for those.
+ */
+function notePeerFin(connection: Connection, dsn: Dsn, withPayload: bool): void {
   if (hasFlag(connection, ConnectionFlag.PEER_FIN) || dsnLt(dsn, connection.rcvDsnMax)) return;
   if (dsn - connection.rcvDan > <u64>SEQUENCE_SPAN) return;
   setFlag(connection, ConnectionFlag.PEER_FIN);
   connection.peerFinDsn = dsn;
-  connection.hostFinUs = nowUs() + 1; // finToHost() decides, once the packet has been looked at
+  // finToHost() or payloadToTcp() decides, once the packet has been looked at.
+  connection.hostFinUs = nowUs() + (withPayload ? HOST_FIN_RETRY_US : 1);
   count(Counter.DATA_FIN_RECEIVED);
   armConnection(connection);
 }

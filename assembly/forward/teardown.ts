@@ -119,6 +119,7 @@ export function closeEnd(connection: Connection, subflow: Subflow, reason: Reaso
 export function peerSubflowFin(connection: Connection, subflow: Subflow, segment: Segment): void {
   const finSsn = segment.segSeq + segment.payloadLength;
   if (!subflowHas(subflow, SubflowBit.FIN_RECEIVED)) {
+    if (seqLt(finSsn, subflow.rcvSan)) return; // it would stand below octets that came: no FIN of this peer
     if (seqLt(rangesContiguous(rangesOf(subflow), subflow.rcvSan), finSsn)) return; // octets before it are missing
     subflow.peerFinSsn = finSsn;
     subflowSet(subflow, SubflowBit.FIN_RECEIVED);

@@ -15,7 +15,8 @@ import { pathAt } from "../connection/paths";
 import { KICK_TABLE, KICKS_MAX } from "../connection/store";
 import { subflowAt } from "../connection/subflow";
 import { count } from "../counters";
-import { addressEqual, addressIsMapped } from "../memory/address";
+import { addressIsMapped } from "../memory/address";
+import { check } from "../memory/check";
 import { forgeIcmpToHost } from "../signalling/forge";
 import { IcmpError } from "../wire/icmp";
 
@@ -31,15 +32,22 @@ class ShownMtu {
   mtu: u32;
 }
 
+/** The record at `place` (below KICKS_MAX). */
+@inline function shownMtuAt(place: u32): ShownMtu {
+  check(place < KICKS_MAX);
+  return changetype<ShownMtu>(<usize>KICK_TABLE + <usize>place * 32);
+}
+
 /** Where the MTU shown for `address` (16 octets) is kept; an address that falls on the same place replaces it. */
 function shownMtuOf(address: usize): ShownMtu {
   const folded = (load<u64>(address) ^ load<u64>(address, 8)) * 0x9e3779b97f4a7c15;
-  const place = <usize>KICK_TABLE + <usize>(<u32>(folded >> 32) % KICKS_MAX) * 32;
-  if (!addressEqual(place, address)) {
-    memory.copy(place, address, 16);
-    store<u64>(place, 0, 16);
+  const shown = shownMtuAt(<u32>(folded >> 32) % KICKS_MAX);
+  if (shown.address0 != load<u64>(address) || shown.address1 != load<u64>(address, 8)) {
+    shown.address0 = load<u64>(address);
+    shown.address1 = load<u64>(address, 8);
+    shown.shownUs = 0;
   }
-  return changetype<ShownMtu>(place);
+  return shown;
 }
 
 /** MTU to show to the connection's host: below all that it knows; 0 when that would be below the protocol's floor. */

@@ -37,8 +37,9 @@ interface OutgoingFlow {
   /** Octet of the stream at each SSN, both from 0. */
   offsets: Map<number, number>;
   arrived: Set<number>;
-  /** Octets that arrived in order. */
+  /** Octets that arrived in order, and the most that the engine has been told. */
   san: number;
+  sanSaid: number;
 }
 
 /** The host's stream as the peer gets it; it keeps a datum only if `keeps()` (Linux drops some behind the SAN). */
@@ -58,7 +59,11 @@ export class Outgoing {
     this.e = e;
     this.octets = octets;
     this.keeps = keeps;
-    this.flows = flows.map((flow) => ({ flow, offsets: new Map(), arrived: new Set(), san: 0 }));
+    this.flows = flows.map((flow) => ({ flow, offsets: new Map(), arrived: new Set(), san: 0, sanSaid: 0 }));
+  }
+
+  indexOf(packet: p.Packet): number {
+    return this.flows.indexOf(this.flowOf(packet));
   }
 
   flowOf(packet: p.Packet): OutgoingFlow {
@@ -81,12 +86,12 @@ export class Outgoing {
   /** Checks a packet that leaves. */
   sent(packet: p.Packet): void {
     if (packet.payload.length === 0) return;
-    const { flow, offsets } = this.flowOf(packet);
+    const { flow, offsets, sanSaid } = this.flowOf(packet);
     const ssn = diff(packet.seq, flow.iss + 1);
     const offset = this.mapped(packet, ssn);
     if (offset === undefined) {
-      // A DAN pull: one octet that the peer has acknowledged or been sent before.
-      if (packet.payload.length !== 1 || !(offsets.has(ssn) || ssn < 0)) fail("with a mapping", packet);
+      // A probe: one octet that the peer has acknowledged. A later one would take the place of what is missing.
+      if (packet.payload.length !== 1 || ssn >= sanSaid) fail("with a mapping", packet);
       return;
     }
     packet.payload.forEach((octet, i) => {
