@@ -5,7 +5,7 @@ SHELL := /bin/bash
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 export PATH := $(ROOT)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
-.PHONY: help setup modules packages build engine addon test lint fmt unit lab native demo bench bench-handover soak clean
+.PHONY: help setup modules packages build engine addon test lint fmt unit sim lab native demo bench bench-handover soak clean
 
 ENGINE_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 ADDON_SOURCES := $(shell find host/native -path host/native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
@@ -56,6 +56,9 @@ fmt: modules ## format the sources
 
 unit: modules build ## unit tests only: no root, no network
 	vitest run --project unit
+
+sim: modules ## one seed of the simulator again, every packet printed: make sim SEED=n
+	@node test/sim/replay.ts $(SEED)
 
 lab: setup build ## lab tests only: network namespaces and real kernels' TCP
 	vitest run --project lab

@@ -1,0 +1,278 @@
+// One subflow as a router right in front of one end sees it: what this end sends must be one well-formed TCP
+// connection, and every octet of it must have one place in the stream for ever. (RFC 9293 §3.10, RFC 8684 §3.3)
+
+import { type Dss, option, type Packet } from "../packet.ts";
+import { type ConnectionRecord, demand, distance, isStream } from "./connection-record.ts";
+import { otherSide, type Side } from "./network.ts";
+import { Ranges } from "./ranges.ts";
+
+/** Octets [left, right) of a subflow lie `shift` higher in the stream. */
+interface Mapped {
+  left: number;
+  right: number;
+  shift: number;
+}
+
+export class SubflowCheck {
+  readonly record: ConnectionRecord;
+  readonly side: Side;
+  /** No engine at this end: a stack of its own makes mappings longer than packets, probes and the like. */
+  private readonly native: boolean;
+  private readonly name: string;
+  private iss = -1;
+  private irs = -1;
+  private nxt = 0;
+  private fin = -1;
+  private reset = false;
+  private resetArrived = false;
+  private san = 0;
+  private readonly mapped: Mapped[] = [];
+  private readonly sent = new Ranges();
+  /** Declared mappings that are longer than the packet they stood on: SSN, DSN, length. */
+  private readonly long: { left: number; right: number; shift: number }[] = [];
+  /** What has arrived, and the number of the other end's FIN. */
+  private readonly arrived = new Ranges();
+  private finArrived = -1;
+  private peerAcknowledged = 0;
+  private scale = 0;
+  private peerScale = 0;
+  private offered = { own: -1, peer: -1 };
+
+  constructor(record: ConnectionRecord, side: Side, native: boolean, name: string) {
+    this.record = record;
+    this.side = side;
+    this.native = native;
+    this.name = name;
+  }
+
+  /** True if a new SYN may reuse the tuple. */
+  get over(): boolean {
+    return this.reset || this.resetArrived || (this.fin >= 0 && this.finArrived >= 0);
+  }
+
+  private demand(condition: boolean, rule: () => string): void {
+    demand(condition, () => `subflow ${this.name} at ${this.side}: ${rule()}`);
+  }
+
+  // ---- what arrives --------------------------------------------------------------------------------------
+
+  /** A packet of the other end comes in here. */
+  arrives(p: Packet): void {
+    if (p.flags.includes("S")) {
+      if (this.irs >= 0 && p.seq !== this.irs) return;
+      this.irs = p.seq;
+      this.offered.peer = option(p, "ws")?.shift ?? -1;
+      this.arrived.add(0, 1);
+      this.agree();
+      this.windowArrives(p, 0);
+      if (p.flags.includes("A") && this.iss >= 0) this.peerAcknowledged = Math.max(1, this.peerAcknowledged);
+      return;
+    }
+    if (this.irs < 0) return;
+    if (p.flags.includes("R")) {
+      this.resetArrived = true;
+      return;
+    }
+    const left = distance(this.irs, p.seq);
+    const right = left + p.payload.length;
+    this.arrived.add(left, right);
+    if (p.flags.includes("F")) this.finArrived = right;
+    if (!p.flags.includes("A") || this.iss < 0) return;
+    this.peerAcknowledged = Math.max(this.peerAcknowledged, distance(this.iss, p.ack));
+    this.windowArrives(p, this.peerScale);
+  }
+
+  /** The right edge that the other end grants, data level; on a plain connection that is the subflow's. */
+  private windowArrives(p: Packet, scale: number): void {
+    const { record, side } = this;
+    const dan = this.acknowledgedData(p, side) ?? (this.iss < 0 ? 0 : distance(this.iss, p.ack));
+    record.edgeSeen[side] = Math.max(record.edgeSeen[side], dan + p.win * 2 ** scale);
+  }
+
+  private acknowledgedData(p: Packet, whose: Side): number | undefined {
+    const dan = option(p, "dss")?.dan;
+    return dan === undefined ? undefined : this.record.relative(whose, dan);
+  }
+
+  private agree(): void {
+    if (this.offered.own < 0 || this.offered.peer < 0) return;
+    this.scale = this.offered.own;
+    this.peerScale = this.offered.peer;
+  }
+
+  // ---- what leaves ---------------------------------------------------------------------------------------
+
+  /** This end sends a packet. */
+  leaves(p: Packet): void {
+    if (p.flags.includes("S")) {
+      this.syn(p);
+      return;
+    }
+    const refusal = this.iss < 0 && p.flags === "RA" && p.seq === 0 && distance(this.irs, p.ack) === 1;
+    if (refusal) return;
+    this.demand(this.iss >= 0, () => "a packet before the SYN");
+    if (p.flags.includes("R")) {
+      const seq = distance(this.iss, p.seq);
+      const most = this.nxt + 1 + this.reservable;
+      this.demand(seq >= 0 && seq <= most, () => `RST at ${seq}, sent are ${this.nxt}`);
+      this.reset = true;
+      return;
+    }
+    this.demand(!this.reset, () => "something other than RST after RST");
+    this.demand(p.flags.includes("A"), () => "no ACK flag");
+    this.acknowledges(p);
+    this.sends(p);
+  }
+
+  private syn(p: Packet): void {
+    if (this.iss >= 0) this.demand(p.seq === this.iss, () => `SYN with ${p.seq} after one with ${this.iss}`);
+    this.iss = p.seq;
+    this.nxt = Math.max(this.nxt, 1);
+    this.offered.own = option(p, "ws")?.shift ?? -1;
+    this.agree();
+    if (!p.flags.includes("A")) return;
+    this.demand(this.irs >= 0 && distance(this.irs, p.ack) === 1, () => "SYN/ACK of another SYN");
+    this.san = Math.max(this.san, 1);
+  }
+
+  private acknowledges(p: Packet): void {
+    const san = distance(this.irs, p.ack);
+    const contiguous = this.arrived.missing(0);
+    const most = contiguous === this.finArrived ? contiguous + 1 : contiguous;
+    this.demand(san <= most, () => `acknowledges ${san}, ${most} have arrived`);
+    this.demand(san >= this.san, () => `acknowledges ${san} after ${this.san}`);
+    this.san = san;
+    const blocks = (option(p, "sack")?.blocks ?? []).map(([l, r]) => [distance(this.irs, l), distance(this.irs, r)]);
+    for (const [left = 0, right = 0] of blocks) {
+      this.demand(left < right && this.arrived.has(left, right), () => `SACK ${left}:${right} that never came`);
+    }
+    this.grants(p);
+  }
+
+  /** DATA_ACK and window, held against the host's own. */
+  private grants(p: Packet): void {
+    const { record, side } = this;
+    const dan = this.acknowledgedData(p, otherSide(side));
+    if (dan === undefined) return;
+    const host = record.hosts[side];
+    const edge = dan + p.win * 2 ** this.scale;
+    record.dan[side] = Math.max(record.dan[side], dan);
+    record.edge[side] = Math.max(record.edge[side], edge);
+    if (this.native) return;
+    this.demand(dan <= Math.max(1, host.acknowledged), () => `DATA_ACK ${dan}, the host's is ${host.acknowledged}`);
+    this.demand(edge <= host.granted, () => `window up to ${edge}, the host grants ${host.granted}`);
+  }
+
+  private sends(p: Packet): void {
+    const left = distance(this.iss, p.seq);
+    const right = left + p.payload.length;
+    const fin = p.flags.includes("F");
+    const dss = option(p, "dss");
+    const isMapped = dss?.dsn !== undefined || option(p, "mpCapable")?.dataLength !== undefined;
+    const next = this.fin >= 0 && this.nxt >= this.fin ? this.fin + 1 : this.nxt;
+    const isOld = left === next - 1 || right <= this.peerAcknowledged;
+    if (p.payload.length <= 1 && !fin && !isMapped && isOld) return; // keep-alive (RFC 9293 §3.8.4)
+    if (right === left && !fin && left <= next + this.reservable) return;
+    this.demand(
+      left <= this.nxt || this.isReserved(p, left, right),
+      () => `sends ${left}:${right}, ${this.nxt} was next`,
+    );
+    this.demand(this.fin < 0 || right <= this.fin, () => `sends up to ${right}, its FIN is at ${this.fin}`);
+    if (fin) {
+      this.demand(right >= this.nxt || this.fin === right, () => `FIN at ${right}, ${this.nxt} was next`);
+      this.demand(this.fin < 0 || this.fin === right, () => `FIN at ${right} after one at ${this.fin}`);
+      this.demand(
+        this.native || this.sent.missing(1) >= left,
+        () => `FIN at ${right} behind a hole that was never sent`,
+      );
+      this.fin = right;
+    }
+    if (dss?.fin && !this.native) this.dataFin(dss, p.payload.length);
+    if (p.payload.length > 0) this.payload(p, left, right);
+    this.nxt = Math.max(this.nxt, right);
+  }
+
+  /** Octets that the host may have sent without their having got here. */
+  private get reservable(): number {
+    const host = this.record.hosts[this.side];
+    return this.native ? 0 : Math.max(0, host.nxt - host.shownAcknowledged);
+  }
+
+  /**
+   * Numbers may be left out for octets that the host has sent before, but that went nowhere: it will send them
+   * again, and they belong there (N-49).
+   */
+  private isReserved(p: Packet, left: number, right: number): boolean {
+    const shift = right > left && !this.native ? this.shiftOf(p, left, right) : undefined;
+    return shift !== undefined && this.nxt + shift >= 1;
+  }
+
+  private dataFin(dss: Dss, payload: number): void {
+    const { record, side } = this;
+    if (dss.dsn === undefined || dss.length === undefined) return;
+    const at = record.relative(side, dss.dsn);
+    if (at === undefined) return;
+    const number = at + dss.length - 1;
+    const { fin } = record.hosts[side];
+    this.demand(number === fin, () => `DATA_FIN at ${number}, the host's FIN is at ${fin}`);
+    this.demand(payload > 0 || (dss.length === 1 && dss.ssn === 0), () => "a DATA_FIN of its own with a mapping");
+    record.dataFin[side] = number;
+  }
+
+  private payload(p: Packet, left: number, right: number): void {
+    const { record, side } = this;
+    const shift = this.shiftOf(p, left, right);
+    if (shift === undefined) return;
+    this.demand(isStream(record, side, left + shift, p.payload), () => `wrong octets at ${left}, shift ${shift}`);
+    for (const known of left < this.nxt ? this.mapped : []) {
+      if (known.right <= left || known.left >= right) continue;
+      const rule = () => `${left}:${right} mapped by ${shift}, before ${known.left}:${known.right} by ${known.shift}`;
+      this.demand(known.shift === shift, rule);
+    }
+    this.sent.add(left, right);
+    const last = this.mapped.at(-1);
+    if (last?.shift === shift && left <= last.right && left >= last.left) last.right = Math.max(last.right, right);
+    else if (right > this.nxt || left < this.nxt) this.mapped.push({ left, right, shift });
+    const edge = record.edgeSeen[side];
+    this.demand(right + shift <= edge + 1, () => `sends up to ${right + shift}, the window ends at ${edge}`);
+  }
+
+  /** How much higher the payload lies in the stream; undefined if that cannot be known. */
+  private shiftOf(p: Packet, left: number, right: number): number | undefined {
+    const { record, side } = this;
+    const dss = option(p, "dss");
+    const capable = option(p, "mpCapable");
+    if (capable?.dataLength !== undefined) {
+      this.demand(right <= 1 + capable.dataLength, () => `${left}:${right} outside of its MP_CAPABLE`);
+      this.declareMapping(1, 1 + capable.dataLength, 0, right);
+      return 0;
+    }
+    if (dss?.dsn === undefined || dss.ssn === undefined || dss.length === undefined || dss.length === 0) {
+      this.demand(this.native || this.isPlain, () => `${left}:${right} without a mapping`);
+      return this.native ? undefined : 0;
+    }
+    const dsn = record.relative(side, dss.dsn);
+    if (dsn === undefined) return undefined;
+    const [from, end] = [dss.ssn, dss.ssn + dss.length - (dss.fin ? 1 : 0)];
+    this.demand(from <= left && right <= end, () => `${left}:${right} outside of its mapping ${from}:${end}`);
+    this.declareMapping(from, end, dsn - from, right);
+    return dsn - from;
+  }
+
+  /** A mapping longer than its packet must be repeated as it was until it is through (Linux: DSSNotMatching). */
+  private declareMapping(left: number, right: number, shift: number, packetEnd: number): void {
+    if (this.native) return;
+    for (const known of this.long) {
+      if (known.right <= left || known.left >= right || known.right <= this.peerAcknowledged) continue;
+      const same = known.left === left && known.right === right && known.shift === shift;
+      this.demand(same, () => `mapping ${left}:${right} by ${shift} beside ${known.left}:${known.right}`);
+    }
+    if (packetEnd < right && !this.long.some((known) => known.left === left)) this.long.push({ left, right, shift });
+  }
+
+  /** Not MPTCP at this end (any more): sequence numbers are the host's. */
+  private get isPlain(): boolean {
+    const { record, side } = this;
+    return record.fellBack[side] || record.idsn.b === undefined;
+  }
+}

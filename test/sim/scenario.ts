@@ -1,0 +1,254 @@
+// A seed and what follows from it: who stands at the ends, what they want of each other, the networks between them, and
+// what happens on the way. Nothing here runs; runner.ts does.
+
+import { Random } from "../model/random.ts";
+import { type Plan, planned } from "./application.ts";
+import type { StripKind } from "./middlebox.ts";
+import { CALM, type Conditions, SIDES, type Side } from "./network.ts";
+
+/** Who converts: both ends, one end against an MPTCP stack or a plain one, or one end against nobody. */
+export type Cast = "both" | "clientAndNative" | "nativeAndServer" | "clientAndPlain" | "plainAndServer";
+
+export interface HostPlan {
+  kind: "tcp" | "smoltcp" | "mptcp";
+  sack: boolean;
+  /** −1: none is offered. */
+  windowScale: number;
+  receiveBuffer: number;
+  sendBuffer: number;
+  gso: number;
+  keepAliveUs: number;
+  delayedAck: boolean;
+  repacketise: number;
+  shortWrites: number;
+  /** Initial numbers this close below the wrap; undefined: anywhere. */
+  issNear: number | undefined;
+  /** MPTCP stacks only: takes no notice of MP_PRIO. */
+  ignoresPriority: boolean;
+}
+
+export interface ConnectionPlan {
+  port: number;
+  startUs: number;
+  plans: Record<Side, Plan>;
+}
+
+export type Action =
+  | { what: "handover"; atUs: number; side: Side; path: number; mode: number }
+  | { what: "auto"; atUs: number; side: Side }
+  | { what: "add" | "remove"; atUs: number; side: Side; path: number }
+  /** Nobody is told. */
+  | { what: "cut"; atUs: number; side: Side; path: number; forUs: number }
+  /** The engine at this end is told `toldUs` later; `addressGone`: its address goes and comes back with the link. */
+  | { what: "down"; atUs: number; side: Side; path: number; forUs: number; toldUs: number; addressGone: boolean }
+  | { what: "conditions"; atUs: number; path: number; conditions: Conditions };
+
+export interface BoxPlan {
+  path: number;
+  side: Side;
+  kind: "split" | "coalesce" | "sloppy" | "strip";
+  share: number;
+  strip: StripKind;
+  fromUs: number;
+}
+
+export interface Scenario {
+  seed: number;
+  build: "test" | "test-release";
+  cast: Cast;
+  paths: number;
+  /** Addresses of `b`: one per path, or one for all. */
+  serverPaths: number;
+  family: 4 | 6;
+  hosts: Record<Side, HostPlan>;
+  /** EngineConfig.FLAGS and REJOIN_GRACE_MS of an engine. */
+  engineFlags: Record<Side, number>;
+  /** Keys whose IDSN lies right before the wrap of its low half, and ISNs of joined subflows likewise. */
+  wrap: Record<Side, boolean>;
+  connections: ConnectionPlan[];
+  conditions: Record<Side, Conditions[]>;
+  boxes: BoxPlan[];
+  actions: Action[];
+  /** The faults begin only when everything is established. */
+  calmStart: boolean;
+  faultsEndUs: number;
+}
+
+const SECOND = 1_000_000;
+/** Octets that the streams of a scenario have together: what a seed may cost. */
+const OCTETS_MAX = 120_000;
+
+export function scenarioOf(seed: number): Scenario {
+  const random = new Random(Math.imul(seed, 0x9e3779b1));
+  const cast = random.pick<Cast>(["both", "both", "both", "clientAndPlain"]);
+  const paths = random.pick([1, 2, 2, 2, 3, 3, 4]);
+  const faultsEndUs = random.pick([SECOND, 3 * SECOND, 3 * SECOND, 6 * SECOND]);
+  const calmStart = random.chance(0.75);
+  const hosts = { a: hostPlan(random), b: hostPlan(random) };
+  if (cast === "clientAndNative") hosts.b.kind = "mptcp";
+  if (cast === "nativeAndServer") hosts.a.kind = "mptcp";
+  return {
+    seed,
+    build: random.chance(0.25) ? "test" : "test-release",
+    cast,
+    paths,
+    serverPaths: random.chance(0.4) ? 1 : paths,
+    family: random.chance(0.15) ? 6 : 4,
+    hosts,
+    engineFlags: { a: random.pick([7, 7, 3]), b: random.pick([7, 7, 6, 3]) },
+    wrap: { a: random.chance(0.3), b: random.chance(0.3) },
+    connections: connectionPlans(random, faultsEndUs),
+    conditions: { a: allConditions(random, paths), b: allConditions(random, paths) },
+    boxes: random.chance(0.25) ? boxPlans(random, paths) : [],
+    actions: actionPlans(random, paths, calmStart, faultsEndUs),
+    calmStart,
+    faultsEndUs,
+  };
+}
+
+function hostPlan(random: Random): HostPlan {
+  return {
+    kind: random.chance(0.3) ? "smoltcp" : "tcp",
+    sack: random.chance(0.7),
+    windowScale: random.pick([7, 7, 2, 0, -1]),
+    receiveBuffer: random.pick([262_144, 262_144, 65_535, 16_000, 6_000]),
+    sendBuffer: random.pick([262_144, 30_000]),
+    gso: random.pick([1, 1, 4, 16]),
+    keepAliveUs: random.pick([0, 0, 0, 700_000]),
+    delayedAck: random.chance(0.8),
+    repacketise: random.pick([0, 0.1, 0.5]),
+    shortWrites: random.pick([0, 0, 0.3]),
+    issNear: random.chance(0.3) ? 60_000 : undefined,
+    ignoresPriority: random.chance(0.3),
+  };
+}
+
+function connectionPlans(random: Random, faultsEndUs: number): ConnectionPlan[] {
+  const count = random.pick([1, 1, 1, 2]);
+  return Array.from({ length: count }, (_, i) => ({
+    port: 40_000 + 1_000 * i + random.below(1_000),
+    startUs: i === 0 ? 0 : random.below(faultsEndUs / 2),
+    plans: {
+      a: plan(random, faultsEndUs, OCTETS_MAX / 2 / count),
+      b: plan(random, faultsEndUs, OCTETS_MAX / 2 / count),
+    },
+  }));
+}
+
+function plan(random: Random, faultsEndUs: number, most: number): Plan {
+  let left = Math.min(most, random.pick([0, 1, 700, 9_000, 30_000, 60_000]));
+  const bursts: Plan["bursts"] = [];
+  const pieces = random.pick([1, 1, 3, 8]);
+  for (let i = 1; i <= pieces && left > 0; i++) {
+    const octets = i === pieces ? left : random.between(1, left);
+    bursts.push({ octets, pauseUs: i === 1 ? 0 : random.below((2 * faultsEndUs) / pieces) });
+    left -= octets;
+  }
+  const slow = random.chance(0.2);
+  const deafFromUs = random.chance(0.15) ? random.below(faultsEndUs) : Infinity;
+  return {
+    bursts,
+    readOctets: slow ? random.pick([100, 1_000, 5_000]) : 0,
+    readEveryUs: random.pick([5_000, 50_000]),
+    deafFromUs,
+    deafUntilUs: deafFromUs + random.below(2 * SECOND),
+    close: random.pick(["atOnce", "afterPeer", "late", "late"]),
+    abortAfterUs: random.chance(0.06) ? 1 + random.below(faultsEndUs) : 0,
+  };
+}
+
+function allConditions(random: Random, paths: number): Conditions[] {
+  return Array.from({ length: paths }, () => conditions(random));
+}
+
+function conditions(random: Random): Conditions {
+  const rough = random.chance(0.6);
+  return {
+    ...CALM,
+    delayUs: random.pick([200, 5_000, 15_000, 50_000]),
+    jitterUs: random.pick([0, 0, 2_000, 10_000]),
+    ...(rough && {
+      loss: random.pick([0, 0, 0.01, 0.05, 0.15]),
+      duplicate: random.pick([0, 0, 0.03]),
+      reorder: random.pick([0, 0, 0.05, 0.2]),
+      reorderUs: random.pick([1_000, 20_000]),
+    }),
+    ...(random.chance(0.3) && { rate: random.pick([30_000, 250_000, 1_250_000]), queue: 30_000 }),
+  };
+}
+
+function boxPlans(random: Random, paths: number): BoxPlan[] {
+  return Array.from({ length: random.between(1, 2) }, () => ({
+    path: random.between(1, paths),
+    side: random.pick(SIDES),
+    kind: random.pick(["split", "split", "coalesce", "sloppy", "strip"] as const),
+    share: random.pick([0.1, 0.5, 1]),
+    strip: random.pick<StripKind>(["syn", "synAck", "thirdAck", "all", "join"]),
+    fromUs: random.chance(0.5) ? 0 : random.below(3 * SECOND),
+  }));
+}
+
+function actionPlans(random: Random, paths: number, calm: boolean, endUs: number): Action[] {
+  const count = random.pick([0, 1, 2, 4, 8]);
+  const fromUs = calm ? 400_000 : 0;
+  const actions: Action[] = [];
+  for (let i = 0; i < count; i++) {
+    const atUs = fromUs + random.below(endUs);
+    const side = random.pick(SIDES);
+    const path = random.between(1, paths);
+    const forUs = random.pick([20_000, 300_000, 1_500_000, 4_000_000]);
+    const what = random.pick([
+      "handover",
+      "handover",
+      "handover",
+      "auto",
+      "add",
+      "remove",
+      "cut",
+      "down",
+      "down",
+      "both",
+      "suspend",
+      "conditions",
+    ]);
+    if (what === "handover") actions.push({ what, atUs, side, path, mode: random.below(2) });
+    else if (what === "auto") actions.push({ what, atUs, side });
+    else if (what === "add" || what === "remove") actions.push({ what, atUs, side, path });
+    else if (what === "cut") actions.push({ what, atUs, side, path, forUs });
+    else if (what === "conditions") actions.push({ what, atUs, path, conditions: conditions(random) });
+    else if (what === "down") actions.push(down(random, atUs, side, path, forUs));
+    else if (what === "both")
+      for (const end of SIDES) actions.push(down(random, atUs, end, random.between(1, paths), forUs));
+    else for (let k = 1; k <= paths; k++) actions.push({ what: "cut", atUs, side, path: k, forUs });
+  }
+  return actions.sort((x, y) => x.atUs - y.atUs);
+}
+
+function down(random: Random, atUs: number, side: Side, path: number, forUs: number): Action {
+  const toldUs = random.pick([0, 0, 3_000, 100_000]);
+  return { what: "down", atUs, side, path, forUs, toldUs, addressGone: random.chance(0.5) };
+}
+
+/** Octets that each side sends in all. */
+export function octetsOf(connection: ConnectionPlan): Record<Side, number> {
+  return { a: planned(connection.plans.a), b: planned(connection.plans.b) };
+}
+
+/** The scenario in a few lines, for whoever reads a trace. */
+export function describeScenario(s: Scenario): string {
+  const link = (c: Conditions) =>
+    Object.entries(c)
+      .filter(([, value]) => value !== 0)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ");
+  const compact = (value: unknown) => JSON.stringify(value).replaceAll('"', "");
+  return [
+    `seed ${s.seed}: ${s.cast}, build ${s.build}, IPv${s.family}, ${s.paths} paths, ${s.serverPaths} at b`,
+    ...SIDES.map((side) => `host ${side}: ${compact(s.hosts[side])} flags ${s.engineFlags[side]} wrap ${s.wrap[side]}`),
+    ...s.connections.map((c) => `port ${c.port} from ${c.startUs}: a ${compact(c.plans.a)} b ${compact(c.plans.b)}`),
+    ...SIDES.flatMap((side) => s.conditions[side].map((c, i) => `path ${i + 1} from ${side}: ${link(c)}`)),
+    ...s.boxes.map((box) => `middlebox ${compact(box)}`),
+    ...s.actions.map((action) => `action ${compact(action)}`),
+    `faults end at ${s.faultsEndUs}, calm start ${s.calmStart}`,
+  ].join("\n");
+}
