@@ -69,7 +69,7 @@ export class Receiver {
     const end = chunk.start + chunk.octets.length;
     if (fin && this.finAt !== Infinity && end !== this.finAt) throw new Error(`FIN at ${end}, before at ${this.finAt}`);
     if (fin) this.finAt = end;
-    if (end > this.finAt) throw new Error(`octets up to ${end}, behind the FIN at ${this.finAt}`);
+    if (end > this.finAt && end > this.nxt) throw new Error(`octets up to ${end}, behind the FIN at ${this.finAt}`);
     if (chunk.octets.length > 0) {
       if (end <= this.nxt) this.repeated(chunk.start, end);
       else if (chunk.start <= this.nxt) {
