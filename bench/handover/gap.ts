@@ -22,7 +22,7 @@ export interface Measure {
   stalledMs: number;
   /** The longest in the window before the event. */
   controlMs: number;
-  /** How much later than usual the latest record of the window came, ms. */
+  /** The longest way of a record sent within the window, above the shortest of one sent before the event, ms. */
   lateMs: number;
   /** [ms from the event, bytes since the first point], for a plot. */
   curve: [number, number][];
@@ -52,7 +52,7 @@ export function measure(arrivals: Arrivals, windowMs: number, controlMs: number,
     secondMs: gaps[1] ?? 0,
     stalledMs: gaps.filter((gap) => gap > STALL_MS).reduce((sum, gap) => sum + gap, 0),
     controlMs: Math.max(...before),
-    lateMs: latest(arrivals, 0, windowMs) - latest(arrivals, -controlMs, 0),
+    lateMs: Math.max(...ways(arrivals, 0, windowMs)) - Math.min(...ways(arrivals, -controlMs, 0)),
     curve: curve(arrivals.arrived, -controlMs, windowMs, recordBytes),
   };
 }
@@ -67,13 +67,12 @@ function gapsWithin(arrived: Float64Array, from: number, to: number): number[] {
   return gaps;
 }
 
-/** Longest way of a record that was sent within a window, ms. */
-function latest({ sent, arrived }: Arrivals, from: number, to: number): number {
-  let longest = 0;
-  for (const [i, at] of sent.entries()) {
-    if (at >= from && at < to) longest = Math.max(longest, (arrived[i] as number) - at);
-  }
-  return longest;
+/** How long each record sent within a window was under way, ms. */
+function ways({ sent, arrived }: Arrivals, from: number, to: number): number[] {
+  return Array.from(arrived, (at, i) => at - (sent[i] as number)).filter((_, i) => {
+    const at = sent[i] as number;
+    return at >= from && at < to;
+  });
 }
 
 function curve(arrived: Float64Array, from: number, to: number, recordBytes: number): [number, number][] {
@@ -90,6 +89,8 @@ function curve(arrived: Float64Array, from: number, to: number, recordBytes: num
       points.push([Math.round(at * 100) / 100, (i + 1 - first) * recordBytes]);
     }
   }
+  const last = points.at(-1);
+  if (last) points.push([to, last[1]]);
   return points;
 }
 

@@ -28,6 +28,8 @@ const GUTTER = 24;
 const HEAD_HEIGHT = 100;
 const PANEL_HEIGHT = 300;
 const PANEL_TITLE_HEIGHT = 50;
+/** Between a row of panels and the next. */
+const ROW_GAP = 18;
 const PATH_COLOURS: Record<string, string> = { wifi: COLOURS[0] as string, ethernet: COLOURS[1] as string };
 const SYSTEM_COLOURS = new Map([
   [PROXIED.name, COLOURS[0] as string],
@@ -71,7 +73,7 @@ function figure9(traces: readonly TracedEvent[]): string | null {
   const titles: Record<string, string> = {
     "bbm-sack": "link down, with SACK",
     "bbm-nosack": "link down, without SACK",
-    late: "link down, standby joined only then",
+    late: "link down, standby joined after it",
     blackhole: "silent blackhole",
   };
   const panels = Object.entries(titles).flatMap(([id, title]) =>
@@ -117,10 +119,10 @@ function streams(samples: readonly Sample[], direction: string): string | null {
       const start = curve.findLast(([ms]) => ms <= 0)?.[1] ?? 0;
       return curve.map(([ms, bytes]) => ({ ms, position: (bytes - start) / MEGABYTE, system: group.system.name }));
     });
-    const [fromMs, toMs] = [-100, Math.min(series.windowMs, 700)];
+    const [fromMs, toMs] = [-100, series.windowMs];
     return {
       title: panelTitle(series.title, event, series.events.length),
-      subtitle: `median runs; ${groups.map(({ system, samples: all }) => `${system.name} ${gapOf(all)} ms`).join(", ")}`,
+      subtitle: `median runs, longest gap ${groups.map(({ samples: all }) => gapOf(all)).join(" / ")} ms`,
       draw: (document, box) =>
         Plot.plot({
           ...frame(document, box),
@@ -162,7 +164,7 @@ function distributions(samples: readonly Sample[], direction: string): string | 
     const highest = Math.max(1000, ...steps.map(({ ms }) => ms));
     return {
       title: panelTitle(series.title, event, series.events.length),
-      subtitle: groups.map(({ system, samples: all }) => `${system.name}: ${all.length} runs`).join(", "),
+      subtitle: `${groups.map(({ samples: all }) => all.length).join(" / ")} runs, median ${groups.map(({ samples: all }) => gapOf(all)).join(" / ")} ms`,
       draw: (document, box) =>
         Plot.plot({
           ...frame(document, box),
@@ -171,7 +173,7 @@ function distributions(samples: readonly Sample[], direction: string): string | 
             type: "log",
             domain: [1, highest],
             ticks: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].filter((ms) => ms <= highest),
-            tickFormat: "d",
+            tickFormat: (ms: number) => `${ms}`,
           },
           y: { ...axis("share of runs"), domain: [0, 1], ticks: 5, tickFormat: ".0%" },
           marks: [Plot.line(steps, { x: "ms", y: "share", stroke: systemColour, z: "system", strokeWidth: 1.8 })],
@@ -210,7 +212,7 @@ function systemColour({ system }: { system: string }): string {
 }
 
 function frame(document: Document, box: Box) {
-  const margins = { marginLeft: 66, marginRight: 16, marginTop: 10, marginBottom: 44 };
+  const margins = { marginLeft: 74, marginRight: 16, marginTop: 10, marginBottom: 44 };
   return { document, width: box.width, height: box.height, ...margins };
 }
 
@@ -232,7 +234,7 @@ function picture(title: string, legend: (y: number) => string, panels: readonly 
   const document = newDocument();
   const columns = Math.min(2, panels.length);
   const width = (WIDTH - GUTTER * (columns - 1)) / columns;
-  const rowHeight = PANEL_HEIGHT + PANEL_TITLE_HEIGHT;
+  const rowHeight = PANEL_HEIGHT + PANEL_TITLE_HEIGHT + ROW_GAP;
   const parts = panels.map((panel, index) => {
     const x = (index % columns) * (width + GUTTER);
     const y = HEAD_HEIGHT + Math.floor(index / columns) * rowHeight;

@@ -37,12 +37,13 @@ export function groupsOf(series: Series, samples: readonly Sample[]): Group[] {
 
 /** One line per group: the whole distribution, the control beside it, and what is aimed at. */
 export function table(samples: readonly Sample[]): string {
-  const head = "| event | stream | system | runs | min | p10 | p50 | p90 | p99 | max | control p50 / max | aim |";
-  const lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|"];
+  const head =
+    "| event | stream | system | runs | min | p10 | p50 | p90 | p99 | max | control p50 / max | late p50 | aim |";
+  const lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|---|"];
   for (const series of SERIES) {
     const groups = groupsOf(series, samples);
     if (groups.length === 0) continue;
-    lines.push(`| **${series.title}** ${"| ".repeat(11)}|`);
+    lines.push(`| **${series.title}** ${"| ".repeat(12)}|`);
     for (const group of groups) lines.push(row(group, groups));
   }
   return lines.join("\n");
@@ -59,6 +60,12 @@ function row(group: Group, all: readonly Group[]): string {
     `${samples.length}`,
     ...SHARES.map((share) => milliseconds(quantile(gaps, share))),
     `${milliseconds(quantile(control, 0.5))} / ${milliseconds(Math.max(...control))}`,
+    milliseconds(
+      quantile(
+        samples.map(({ lateMs }) => lateMs),
+        0.5,
+      ),
+    ),
     aim(group, all),
   ];
   return `| ${cells.join(" | ")} |`;

@@ -11,7 +11,7 @@ import { PATHS, recordsIn, type Stand, type Stream, type StreamShape } from "./s
 /** 20 Mbit/s. Segments are full whatever the record's size, so a record is none of the sizes a segment can have. */
 const SHAPE: StreamShape = { rate: 2000, size: 1250 };
 /** From the connect to the first control window: slow start, the standby's join, the programs' compilers. */
-const WARM_MS = 1000;
+const WARM_MS = 900;
 /** How long a stream that is told to end may take, ms. */
 const END_MS = 15_000;
 /** The new path must carry this much behind an event, bytes: far more than what could be there by accident. */
@@ -21,6 +21,8 @@ export interface RunOptions {
   directions: readonly Direction[];
   /** Writes a capture of each network and each run there. */
   captures?: string | undefined;
+  /** The client's proxy records all packets there. */
+  trace?: string;
 }
 
 /** One receiver's view of one event. */
@@ -53,11 +55,13 @@ export async function performRun(stand: Stand, run: number, options: RunOptions)
   const { series } = stand;
   await stand.emulator.reset();
   if (options.captures) await capture(stand, join(options.captures, `${series.id}-${stand.system.client}-${run}`));
-  const started = performance.now();
   const streams = await Promise.all(options.directions.map((direction) => stand.stream(direction, SHAPE)));
+  const connected = performance.now();
   try {
     if (series.standby) await stand.joined(streams);
-    await sleep(Math.max(0, WARM_MS - (performance.now() - started)));
+    await sleep(Math.max(0, WARM_MS - (performance.now() - connected)));
+    // Only connections that stand already are recorded.
+    if (options.trace) await stand.daemon?.call("POST", "/v1/trace", { file: options.trace });
     const happened: Happened[] = [];
     for (const event of series.events) {
       await sleep(series.controlMs);
@@ -68,6 +72,7 @@ export async function performRun(stand: Stand, run: number, options: RunOptions)
       await sleep(Math.max(0, series.windowMs - tookMs));
       happened.push({ event, atNs, tookMs, before, after: await readWire(stand) });
     }
+    if (options.trace) await stand.daemon?.call("DELETE", "/v1/trace");
     for (const stream of streams) await finish(stand, stream);
     await checkFlows(stand);
     // After a break nothing moves again, so whatever came later counts as well.

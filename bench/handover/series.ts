@@ -136,7 +136,7 @@ export const SERIES: readonly Series[] = [
   {
     ...broken,
     id: "late",
-    title: "break-before-make, standby joined only after the break",
+    title: "break-before-make, standby joined after the break",
     events: [CUT],
     systems: [PROXIED, NATIVE],
     standby: false,

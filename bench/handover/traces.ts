@@ -50,10 +50,8 @@ export async function tracedRuns(
 
 async function tracedRun(stand: Stand): Promise<TracedEvent[]> {
   const file = join(stand.lab.directory, "trace");
-  await stand.daemon?.call("POST", "/v1/trace", { file });
   try {
-    const samples = await performRun(stand, 0, { directions: ["down"] });
-    await stand.daemon?.call("DELETE", "/v1/trace");
+    const samples = await performRun(stand, 0, { directions: ["down"], trace: file });
     const { startUs, entries } = await readTrace(file);
     const { points } = connectionTrace(entries, startUs, readNotes(file), busiestConnection(entries) ?? "");
     return samples.map(({ atNs, gapMs }, index) => {
