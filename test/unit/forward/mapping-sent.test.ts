@@ -172,6 +172,7 @@ describe.each(FAMILIES)("segments that the host sends out of order (IPv%i)", (fa
         [0, 400, 50],
         [0, 100, 50],
       ]);
+      expect(e.scene.counter(abi.Counter.HOST_RETRANSMISSIONS)).toBe(0); // nothing of this was sent before
       expect(
         packets.every(({ seq, payload }, i) => seq === e.tsn(places[i]?.[1] as number) && payload.length > 0),
       ).toBe(true);

@@ -66,6 +66,23 @@ describe.each(CASES)("the peer's payload, $name", ({ role, options }) => {
     }
   });
 
+  it("N-53 with F on each of them, too: one FIN, behind the last octet, and no sooner", () => {
+    const e = single[role](options);
+    const map = [e.dssData(0, 300, { fin: true })];
+    const packets: p.Packet[] = [];
+    for (const at of [0, 200, 100]) {
+      packets.push(...delivered(e.fromPeer({ at, payload: p.payloadPattern(100, at) }, map)));
+      packets.push(...e.scene.advance(1_000).toHost);
+    }
+    expect(given(e, packets)).toEqual([
+      [0, 100],
+      [200, 100],
+      [100, 100],
+    ]);
+    const fins = packets.filter(({ flags }) => flags.includes("F"));
+    expect(fins.map(({ seq, payload }) => (seq + payload.length) >>> 0)).toEqual([e.tan(300)]);
+  });
+
   it("N-53 F is no part of a mapping: it comes again with F and one octet more, and as a DSS after MP_CAPABLE", () => {
     const e = single[role](options);
     const first = role === "responder" ? p.capableData(e.peer.key, e.ourKey, 300) : e.dssData(0, 300, { dsnOctets: 8 });

@@ -119,6 +119,17 @@ describe.each(CASES)("the peer's acknowledgements through any table, $name", ({ 
   });
 });
 
+describe.each(CASES)("a segment of the host that came late, $name", ({ role, options }) => {
+  it("N-74 is SACKed like any other once the peer has it", () => {
+    const e = single[role](options);
+    e.hostData(0, 100);
+    e.hostData(300, 100);
+    e.hostData(100, 200); // late
+    const ack = delivered(e.fromPeer({}, [e.dataAck(0), p.sack([e.tsn(100), e.tsn(400)])]));
+    expect(sacked(e, ack)).toEqual([[100, 400]]);
+  });
+});
+
 describe.each(CASES)("the host's SACK blocks, $name", ({ role, options }) => {
   /** The host's report of octets of the peer, as stream offsets. */
   const report = (e: Established, ...blocks: [number, number][]): p.Option =>
@@ -149,6 +160,30 @@ describe.each(CASES)("the host's SACK blocks, $name", ({ role, options }) => {
       expect(blocksOn(e, e[on], out)).toEqual([both]);
       const next = sent(e.fromHost({ acks: 200, options: [report(e, [400, 450])] })); // said once
       expect(blocksOn(e, e[on], next)).toEqual([[[200, 250]]]);
+    }
+  });
+
+  it("N-78 a DSACK reaches only the subflow that carried the duplicate, in the first place, while both wait", () => {
+    for (const duplicateOn of ["initial", "flow2"] as const) {
+      const e = joined(role, options);
+      e.peerData(0, 100);
+      e.peerData(100, 100, { flow: e.flow2, at: 0 });
+      e.fromHost({ acks: 200 });
+      e.peerData(400, 50, { at: 200 }); // on both subflows something stands behind a gap
+      e.peerData(600, 50, { flow: e.flow2, at: 200 });
+      const known: [number, number][] = [
+        [600, 650],
+        [400, 450],
+      ];
+      e.fromHost({ acks: 200, options: [report(e, ...known)] });
+      const again = duplicateOn === "initial" ? e.peerData(0, 100) : e.peerData(100, 100, { flow: e.flow2, at: 0 });
+      expect(data(delivered(again))).toHaveLength(1);
+      const twice: [number, number] = duplicateOn === "initial" ? [0, 100] : [100, 200];
+      const out = sent(e.fromHost({ acks: 200, options: [report(e, twice, ...known)] }));
+      const behind = [[200, 250]];
+      const withDuplicate = [[0, 100], ...behind];
+      expect(blocksOn(e, e[duplicateOn], out)).toEqual([withDuplicate]);
+      expect(blocksOn(e, duplicateOn === "initial" ? e.flow2 : e.initial, out)).toEqual([behind]);
     }
   });
 });
