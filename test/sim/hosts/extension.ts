@@ -14,9 +14,11 @@ export interface Extension {
   optionRoom(): number;
   /** Where a segment that begins at `at` has to end. */
   reach(at: number): number;
-  /** A segment that may carry meaning. False: it ends here. */
-  arrived(packet: p.Packet, at: number): boolean;
+  /** A segment that may carry meaning; `opening`: it is the one that ends a handshake. False: it ends here. */
+  arrived(packet: p.Packet, at: number, opening: boolean): boolean;
   deliver(chunks: Chunk[]): void;
+  /** First octet that is not wanted yet. */
+  edge(): number;
   /** Window field of a packet that is about to leave. */
   window(scale: number): number;
   /** The application has read so much that the peer should be told. */
@@ -27,5 +29,6 @@ export interface Extension {
   readonly lenientWindow: boolean;
   opened(): void;
   acknowledged(): void;
-  ended(reset: boolean): void;
+  /** `rst` is the packet that did it, if a packet did. */
+  ended(reset: boolean, rst?: p.Packet): void;
 }

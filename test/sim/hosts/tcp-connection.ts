@@ -132,6 +132,7 @@ export class TcpConnection {
     if (scaled) options.push(p.nop, p.ws(windowScale));
     options.push(...this.extension.synOptions(this.synAttempts));
     const window = this.extension.window(0);
+    this.rcv.told = this.rcv.nxt;
     this.emit({ flags: passive ? "SA" : "S", seq: this.iss, ack: passive ? this.wireAck() : 0, win: window, options });
     this.synUs = this.nowUs + Math.min(SYN_RTO_US * 2 ** this.synAttempts, this.o.rtoMaxUs);
     this.synAttempts++;
@@ -190,8 +191,8 @@ export class TcpConnection {
     const { flags } = packet;
     const at = this.rcv.nxt + ((packet.seq - (this.irs + this.rcv.nxt)) | 0);
     const end = at + packet.payload.length + (flags.includes("F") ? 1 : 0) + (flags.includes("S") ? 1 : 0);
-    const edge = Math.max(this.rcv.edge, this.rcv.nxt);
-    if (flags.includes("R")) this.resetArrived(at, edge);
+    const edge = Math.max(this.extension.edge(), this.rcv.nxt);
+    if (flags.includes("R")) this.resetArrived(packet, at, edge);
     else if (end < this.rcv.told || at > edge) {
       if (at > edge && packet.payload.length > 0) this.beyond(packet, end);
       if (end < this.rcv.told && packet.payload.length > 0) this.rcv.repeated(at, end);
@@ -208,11 +209,13 @@ export class TcpConnection {
   /** Octets that lie beyond what was ever granted: one octet is a probe. */
   private beyond(packet: p.Packet, end: number): void {
     if (packet.payload.length <= 1 || this.extension.lenientWindow) return;
-    throw new Error(`${this.name}: octets up to ${end}, the window ends at ${this.rcv.edge}: ${p.show(packet)}`);
+    throw new Error(
+      `${this.name}: octets up to ${end}, the window ends at ${this.extension.edge()}: ${p.show(packet)}`,
+    );
   }
 
-  private resetArrived(at: number, edge: number): void {
-    if (at === this.rcv.nxt || at === this.rcv.highest) this.end(this.state !== "timeWait");
+  private resetArrived(packet: p.Packet, at: number, edge: number): void {
+    if (at === this.rcv.nxt || at === this.rcv.highest) this.end(true, packet);
     else if (at > this.rcv.nxt && at <= edge) this.challenge();
   }
 
@@ -228,16 +231,16 @@ export class TcpConnection {
       const found = p.show(packet);
       throw new Error(`${this.name}: acknowledges ${una}, sent were ${snd.nxt}: ${found}`);
     }
+    if (una < snd.una - snd.windowMax && this.state !== "synReceived") {
+      this.challenge(); // RFC 5961 §5.2
+      return false;
+    }
+    const taken = this.extension.arrived(packet, at, this.state === "synReceived");
+    if (!taken || this.ended) return false; // the extension may have had enough of it
     if (this.state === "synReceived") {
       this.takeWindow(packet, at);
       this.nowOpen();
     }
-    if (una < snd.una - snd.windowMax) {
-      this.challenge(); // RFC 5961 §5.2
-      return false;
-    }
-    if (!this.extension.arrived(packet, at)) return false;
-    if (this.ended) return false; // the extension had enough of it
     const before = snd.windowEnd;
     const blocks = this.blocks(packet, una);
     if (una >= snd.una && this.newerWindow(packet, at, una)) this.takeWindow(packet, at);
@@ -256,9 +259,13 @@ export class TcpConnection {
     return at === this.windowSeq && una + this.windowOf(packet) > snd.windowEnd;
   }
 
+  /** The window that a packet states, in octets. */
+  scaledWindow(packet: p.Packet): number {
+    return packet.flags.includes("S") ? packet.win : packet.win * 2 ** this.peerScale;
+  }
+
   private windowOf(packet: p.Packet): number {
-    const scaled = packet.flags.includes("S") ? packet.win : packet.win * 2 ** this.peerScale;
-    return this.extension.peerWindow(scaled);
+    return this.extension.peerWindow(this.scaledWindow(packet));
   }
 
   private takeWindow(packet: p.Packet, at: number): void {
@@ -294,7 +301,7 @@ export class TcpConnection {
   private text(packet: p.Packet, at: number, end: number): void {
     const fin = packet.flags.includes("F");
     if (end === at) return;
-    if (end > Math.max(this.rcv.edge, this.rcv.nxt) + (fin ? 1 : 0)) this.beyond(packet, end);
+    if (end > Math.max(this.extension.edge(), this.rcv.nxt) + (fin ? 1 : 0)) this.beyond(packet, end);
     const ready = this.rcv.add({ start: at, octets: packet.payload, packet }, fin);
     if (ready.length > 0) this.extension.deliver(ready);
     const inOrder = ready.length === 1 && !this.rcv.hasHoles && !fin;
@@ -331,6 +338,7 @@ export class TcpConnection {
     const payload = length > 0 ? this.snd.buffer.read(at, length) : new Uint8Array(0);
     const seq = (this.iss + at) >>> 0;
     const win = this.extension.window(this.scale);
+    this.rcv.told = this.rcv.nxt;
     this.ackNow = false;
     this.delayedAckUs = Infinity;
     if (this.quickAcks > 0) this.quickAcks--;
@@ -417,11 +425,11 @@ export class TcpConnection {
     this.extension.ended(false);
   }
 
-  private end(reset: boolean): void {
+  private end(reset: boolean, rst?: p.Packet): void {
     if (this.state === "over") return;
     const told = this.isOver;
     this.state = "over";
-    if (!told) this.extension.ended(reset);
+    if (!told) this.extension.ended(reset, rst);
   }
 
   /** RST with these options, and the end of it. */

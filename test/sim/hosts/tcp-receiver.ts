@@ -1,7 +1,8 @@
-// The receiving half of a TCP connection: what arrived out of order, SACK and D-SACK blocks (RFC 2018, RFC 2883), the
-// window and its right edge. Numbers are offsets: 0 is the SYN, 1 the first octet.
+// The receiving half of a TCP connection: what arrived out of order, SACK and D-SACK blocks (RFC 2018, RFC 2883).
+// Numbers are offsets: 0 is the SYN, 1 the first octet. MPTCP puts its data level together with the same.
 
 import type { Packet } from "../../packet.ts";
+import { ReceiveWindow } from "./receive-window.ts";
 
 /** Octets that arrived, and the packet they came in: MPTCP reads its options when their turn has come. */
 export interface Chunk {
@@ -19,10 +20,7 @@ export class Receiver {
   nxt = 1;
   /** RCV.NXT as the peer was told last. */
   told = 1;
-  /** First octet that the peer may not send. */
-  edge = 1;
-  /** The window that a packet can state at most. */
-  private largest = 65535;
+  readonly window = new ReceiveWindow();
   private finAt = Infinity;
   private waiting: Chunk[] = [];
   /** Above RCV.NXT, the one that changed last first. */
@@ -109,29 +107,5 @@ export class Receiver {
       this.nxt = end;
     }
     return ready;
-  }
-
-  /**
-   * The window field for `free` octets of room behind RCV.NXT: never less than was promised, and opened by steps worth
-   * a packet only (RFC 9293 §3.8.6.2.2).
-   */
-  window(free: number, step: number, scale: number): number {
-    const unit = 2 ** scale;
-    this.largest = 65535 * unit;
-    let size = Math.ceil((this.edge - this.nxt) / unit);
-    const candidate = Math.floor(free / unit);
-    const opens = this.nxt + candidate * unit - this.edge;
-    if (candidate > size && opens >= step) size = candidate;
-    size = Math.max(0, Math.min(65535, size));
-    this.edge = Math.max(this.edge, this.nxt + size * unit);
-    this.told = this.nxt;
-    return size;
-  }
-
-  /** The window was closed to less than half of what `free` octets of room would let it be now. */
-  worthUpdate(free: number, step: number): boolean {
-    const now = Math.max(0, this.edge - this.nxt);
-    const then = Math.min(free, this.largest);
-    return then >= 2 * now && then - now >= step;
   }
 }

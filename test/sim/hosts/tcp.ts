@@ -6,6 +6,7 @@ import * as p from "../../packet.ts";
 import type { Emitted, Socket, SocketAddress, SocketState, Stack } from "../stack.ts";
 import type { Extension } from "./extension.ts";
 import { decodeIcmp, protocolOf } from "./icmp.ts";
+import { ReadQueue } from "./read-queue.ts";
 import { type ConnectionOptions, TcpConnection, type Tuple } from "./tcp-connection.ts";
 import type { Chunk } from "./tcp-receiver.ts";
 
@@ -161,12 +162,8 @@ export class TcpSocket implements Socket, Extension {
   readonly lenientWindow = false;
   private readonly capacity: number;
   private readonly accepted: ((socket: Socket) => void) | undefined;
-  private readonly arrivedOctets: Uint8Array[] = [];
-  private unread = 0;
-  /** Offset of the next octet to arrive in order. */
-  private expected = 1;
+  private readonly queue = new ReadQueue();
   private closing = false;
-  private hasRead = false;
 
   constructor(receiveBuffer: number, accepted?: (socket: Socket) => void) {
     this.capacity = receiveBuffer;
@@ -198,23 +195,11 @@ export class TcpSocket implements Socket, Extension {
   }
 
   read(limit = Infinity): Uint8Array {
-    const length = Math.min(limit, this.unread);
-    const octets = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      const first = this.arrivedOctets[0] as Uint8Array;
-      const part = first.subarray(0, length - at);
-      octets.set(part, at);
-      at += part.length;
-      if (part.length === first.length) this.arrivedOctets.shift();
-      else this.arrivedOctets[0] = first.subarray(part.length);
-    }
-    this.unread -= length;
-    this.hasRead ||= length > 0;
-    return octets;
+    return this.queue.read(limit);
   }
 
   get finished(): boolean {
-    return this.connection.rcv.finished && this.unread === 0;
+    return this.connection.rcv.finished && this.queue.unread === 0;
   }
 
   get drained(): boolean {
@@ -259,16 +244,15 @@ export class TcpSocket implements Socket, Extension {
   }
 
   deliver(chunks: Chunk[]): void {
-    for (const { start, octets } of chunks) {
-      const fresh = octets.subarray(this.expected - start);
-      this.arrivedOctets.push(fresh);
-      this.unread += fresh.length;
-      this.expected = start + octets.length;
-    }
+    this.queue.push(chunks);
+  }
+
+  edge(): number {
+    return this.connection.rcv.window.edge;
   }
 
   private get free(): number {
-    return Math.max(0, this.capacity - this.unread);
+    return Math.max(0, this.capacity - this.queue.unread);
   }
 
   private get step(): number {
@@ -276,13 +260,15 @@ export class TcpSocket implements Socket, Extension {
   }
 
   window(scale: number): number {
-    return this.connection.rcv.window(this.free, this.step, scale);
+    const { rcv } = this.connection;
+    return rcv.window.field(rcv.nxt, this.free, this.step, scale);
   }
 
   windowOpened(): boolean {
-    const wanted = this.hasRead && !this.finished && this.connection.rcv.worthUpdate(this.free, this.step);
-    this.hasRead = false;
-    return wanted;
+    const { queue, connection } = this;
+    const read = queue.wasRead && !this.finished;
+    queue.wasRead = false;
+    return read && connection.rcv.window.worthUpdate(connection.rcv.nxt, this.free, this.step);
   }
 
   peerWindow(window: number): number {
