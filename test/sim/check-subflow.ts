@@ -125,7 +125,9 @@ export class SubflowCheck {
   }
 
   private syn(p: Packet): void {
-    if (this.iss >= 0) this.demand(p.seq === this.iss, () => `SYN with ${p.seq} after one with ${this.iss}`);
+    // A half-open join that was given up is answered anew.
+    if (this.iss >= 0 && this.peerAcknowledged > 0)
+      this.demand(p.seq === this.iss, () => `SYN with ${p.seq} after one with ${this.iss}`);
     this.iss = p.seq;
     this.nxt = Math.max(this.nxt, 1);
     this.offered.own = option(p, "ws")?.shift ?? -1;

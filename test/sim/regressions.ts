@@ -3,12 +3,20 @@
 // seed goes on as one more.
 
 export const REGRESSIONS: [seed: number, found: string][] = [
-  [55, "the server's only path went down and came back; the idle client was never told, and the connection died"],
-  [120, "sequence numbers of a subflow were given away without a packet: a hole that nobody fills"],
-  [127, "two engines answered each other's MP_PRIO without end"],
-  [184, "a DATA_ACK on a control packet was not passed on, and the host's retransmissions were dropped for ever"],
-  [206, "RST behind numbers that were never sent"],
-  [239, "as 184, one path"],
-  [258, "a connection that had sent RST answered a late RST with an ACK"],
-  [299, "as 184, behind a FIN"],
+  [30, "a window without a DATA_ACK was counted from a later one: more was granted than the far host had"],
+  [554, "as 30, the second half of a segment that a middlebox had cut"],
+  [656, "as 30, one octet, when the FIN was acknowledged"],
+  [34, "the server's only path went down and came back; the idle client was never told, and the connection died"],
+  [443, "as 34"],
+  [70, "numbers of a subflow were given away without a packet: a hole that nobody fills"],
+  [226, "as 70, and the subflow's FIN behind the hole"],
+  [501, "as 70, and a RST behind the hole"],
+  [455, "as 70, a whole flight"],
+  [59, "two engines answered each other's MP_PRIO without end"],
+  [288, "as 59"],
+  [178, "a DATA_ACK on a control packet was not passed on, and the host's retransmissions were dropped for ever"],
+  [719, "as 178, behind a FIN"],
+  [181, "a connection that had sent RST answered a late RST with an ACK"],
+  [588, "as 181"],
+  [836, "one SACK block became two, and a full-sized packet longer than the MTU"],
 ];

@@ -118,6 +118,19 @@ class Run {
     world.machines.b.stack.listen({ address: addressOf("b", 1, s.family), port: SERVER_PORT }, (socket) =>
       this.accepted(socket),
     );
+    if (s.lostPath > 0) {
+      const toldUs = s.lostSilently ? Infinity : 0;
+      const lost = {
+        what: "down",
+        atUs: 0,
+        side: "a",
+        path: s.lostPath,
+        forUs: Infinity,
+        toldUs,
+        addressGone: false,
+      } as const;
+      world.schedule(this.startUs + s.faultsEndUs / 2 + CALM_START_US, () => this.act(lost));
+    }
     for (const action of s.actions) world.schedule(this.startUs + action.atUs, () => this.act(action));
     world.run(this.startUs + s.faultsEndUs + (s.calmStart ? CALM_START_US : 0));
     this.heal();
@@ -229,6 +242,7 @@ class Run {
     this.outages.set(name, (this.outages.get(name) ?? 0) + 1);
     cut[side].add(path);
     world.note(() => `${side} * path ${path} is cut`);
+    if (forUs === Infinity) return;
     world.schedule(world.nowUs + forUs, () => {
       const left = (this.outages.get(name) ?? 0) - 1;
       this.outages.set(name, left);
@@ -241,7 +255,9 @@ class Run {
   private down(side: Side, path: number, action: Action & { what: "down" }): void {
     const { world } = this;
     this.outage(side, path, action.forUs);
+    if (action.toldUs === Infinity) return;
     world.schedule(world.nowUs + action.toldUs, () => this.tell(side, path, false, !action.addressGone));
+    if (action.forUs === Infinity) return;
     world.schedule(world.nowUs + action.forUs + action.toldUs, () => {
       if (!world.network.cut[side].has(path)) this.tell(side, path, true);
     });
@@ -253,6 +269,11 @@ class Run {
     this.world.command(side, what, (engine) => engine.setPath(path, pathCommand(this.s, side, path, up, hasAddress)));
   }
 
+  /** This path does not come back. */
+  private isLost(side: Side, path: number): boolean {
+    return side === "a" && path === this.s.lostPath;
+  }
+
   /** The faults are over. */
   private heal(): void {
     const { s, world } = this;
@@ -262,8 +283,9 @@ class Run {
       this.outages.clear();
       for (const side of SIDES) {
         world.network.cut[side].clear();
-        for (let k = 1; k <= addressesAt(s, side); k++) this.tell(side, k, true);
+        for (let k = 1; k <= addressesAt(s, side); k++) if (!this.isLost(side, k)) this.tell(side, k, true);
       }
+      if (s.lostPath > 0) world.network.cut.a.add(s.lostPath);
       this.setConditions(true);
       for (const side of SIDES) {
         for (const application of world.applications[side]) application.hurry();

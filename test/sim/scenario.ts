@@ -72,38 +72,54 @@ export interface Scenario {
   /** The faults begin only when everything is established. */
   calmStart: boolean;
   faultsEndUs: number;
+  /** A path of `a` that stays dead when all others are as good as new, 0 = none; with a word to its engine or without. */
+  lostPath: number;
+  lostSilently: boolean;
 }
 
 const SECOND = 1_000_000;
+/** There are MPTCP stacks to play with. */
+const NATIVE = false;
 /** Octets that the streams of a scenario have together: what a seed may cost. */
 const OCTETS_MAX = 120_000;
 
 export function scenarioOf(seed: number): Scenario {
-  const random = new Random(Math.imul(seed, 0x9e3779b1));
-  const cast = random.pick<Cast>(["both", "both", "both", "clientAndPlain"]);
+  // A generator per aspect: who changes how one is drawn leaves the others of all seeds as they were.
+  const aspect = (number: number) => new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b));
+  const random = aspect(1);
+  const cast = castOf(aspect(2));
   const paths = random.pick([1, 2, 2, 2, 3, 3, 4]);
-  const faultsEndUs = random.pick([SECOND, 3 * SECOND, 3 * SECOND, 6 * SECOND]);
+  const faultsEndUs = random.pick([SECOND, 2 * SECOND, 3 * SECOND, 6 * SECOND]);
   const calmStart = random.chance(0.75);
-  const hosts = { a: hostPlan(random), b: hostPlan(random) };
+  const hosts = { a: hostPlan(aspect(3)), b: hostPlan(aspect(4)) };
   if (cast === "clientAndNative") hosts.b.kind = "mptcp";
   if (cast === "nativeAndServer") hosts.a.kind = "mptcp";
+  const serverPaths = random.chance(0.4) ? 1 : paths;
   return {
     seed,
     build: random.chance(0.25) ? "test" : "test-release",
     cast,
     paths,
-    serverPaths: random.chance(0.4) ? 1 : paths,
+    serverPaths,
     family: random.chance(0.15) ? 6 : 4,
     hosts,
     engineFlags: { a: random.pick([7, 7, 3]), b: random.pick([7, 7, 6, 3]) },
     wrap: { a: random.chance(0.3), b: random.chance(0.3) },
-    connections: connectionPlans(random, faultsEndUs),
-    conditions: { a: allConditions(random, paths), b: allConditions(random, paths) },
-    boxes: random.chance(0.25) ? boxPlans(random, paths) : [],
-    actions: actionPlans(random, paths, calmStart, faultsEndUs),
+    connections: connectionPlans(aspect(5), faultsEndUs),
+    conditions: { a: allConditions(aspect(6), paths), b: allConditions(aspect(7), paths) },
+    boxes: random.chance(0.25) ? boxPlans(aspect(8), paths) : [],
+    actions: actionPlans(aspect(9), paths, calmStart, faultsEndUs),
     calmStart,
     faultsEndUs,
+    lostPath: paths > 1 && calmStart && random.chance(0.2) ? random.between(1, paths) : 0,
+    lostSilently: random.chance(0.5),
   };
+}
+
+function castOf(random: Random): Cast {
+  const native = random.chance(0.4);
+  if (native && NATIVE) return random.pick(["clientAndNative", "nativeAndServer"]);
+  return random.pick(["both", "both", "both", "both", "both", "clientAndPlain", "plainAndServer"]);
 }
 
 function hostPlan(random: Random): HostPlan {
@@ -135,15 +151,24 @@ function connectionPlans(random: Random, faultsEndUs: number): ConnectionPlan[] 
   }));
 }
 
-function plan(random: Random, faultsEndUs: number, most: number): Plan {
-  let left = Math.min(most, random.pick([0, 1, 700, 9_000, 30_000, 60_000]));
+/** What a program sends: all at once, in a few bursts with pauses, or a stream of records. */
+function burstsOf(random: Random, faultsEndUs: number, most: number): Plan["bursts"] {
+  const octets = Math.min(most, random.pick([0, 1, 700, 9_000, 30_000, 60_000, 60_000]));
+  const pieces = random.pick([1, 1, 4, 30, 60]);
   const bursts: Plan["bursts"] = [];
-  const pieces = random.pick([1, 1, 3, 8]);
+  let left = octets;
   for (let i = 1; i <= pieces && left > 0; i++) {
-    const octets = i === pieces ? left : random.between(1, left);
-    bursts.push({ octets, pauseUs: i === 1 ? 0 : random.below((2 * faultsEndUs) / pieces) });
-    left -= octets;
+    const even = Math.ceil(octets / pieces);
+    const size = i === pieces ? left : Math.min(left, pieces > 4 ? even : random.between(1, left));
+    const pauseUs = i === 1 ? 0 : pieces > 4 ? Math.ceil(faultsEndUs / pieces) : random.below(faultsEndUs / 2);
+    bursts.push({ octets: size, pauseUs });
+    left -= size;
   }
+  return bursts;
+}
+
+function plan(random: Random, faultsEndUs: number, most: number): Plan {
+  const bursts = burstsOf(random, faultsEndUs, most);
   const slow = random.chance(0.2);
   const deafFromUs = random.chance(0.15) ? random.below(faultsEndUs) : Infinity;
   return {
@@ -189,7 +214,7 @@ function boxPlans(random: Random, paths: number): BoxPlan[] {
 }
 
 function actionPlans(random: Random, paths: number, calm: boolean, endUs: number): Action[] {
-  const count = random.pick([0, 1, 2, 4, 8]);
+  const count = random.pick([0, 1, 3, 6, 10]);
   const fromUs = calm ? 400_000 : 0;
   const actions: Action[] = [];
   for (let i = 0; i < count; i++) {
@@ -249,6 +274,6 @@ export function describeScenario(s: Scenario): string {
     ...SIDES.flatMap((side) => s.conditions[side].map((c, i) => `path ${i + 1} from ${side}: ${link(c)}`)),
     ...s.boxes.map((box) => `middlebox ${compact(box)}`),
     ...s.actions.map((action) => `action ${compact(action)}`),
-    `faults end at ${s.faultsEndUs}, calm start ${s.calmStart}`,
+    `faults end at ${s.faultsEndUs}, calm start ${s.calmStart}, lost path ${s.lostPath}, silently ${s.lostSilently}`,
   ].join("\n");
 }
