@@ -51,6 +51,7 @@ export {
 
 // --- mapping/ ---
 export {
+  sendTableCarries,
   sendTableCheck,
   sendTableFind,
   sendTableFree,
@@ -58,6 +59,7 @@ export {
   sendTableMap,
   sendTableReserve,
   sendTableTrim,
+  sendTableUses,
 } from "./mapping/send-table";
 export { mapLogAppend, mapLogCheck, mapLogFind, mapLogFree, mapLogTrim } from "./mapping/map-log";
 export { recvTableAdd, recvTableCheck, recvTableFind, recvTableFree, recvTableTrim } from "./mapping/recv-table";

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What CI has no time for: the random tests with fresh seeds, and the lab's handovers, over and over.
+# What CI has no time for: the random tests with fresh seeds (a million tables in each direction of projection), and the
+# lab's handovers, over and over.
 #
 #     SOAK_MINUTES=60 make soak
 #
@@ -15,7 +16,7 @@ seed=$(($(date +%s) * 10)) # of the simulator: never those of CI, and others eac
 while [ $SECONDS -lt $((minutes * 60)) ]; do
   round=$((round + 1))
   echo "== round $round, $((SECONDS / 60)) of $minutes minutes"
-  CASES=300 vitest run --project unit test/fuzz test/property
+  CASES=300 PROPERTY_TABLES=1000000 vitest run --project unit test/fuzz test/property
   SIM_SEEDS=$seed-$((seed + 19999)) vitest run --project unit test/sim/sim.test.ts
   seed=$((seed + 20000))
   vitest run --project lab test/lab/handover.test.ts test/lab/native.test.ts test/lab/lifecycle.test.ts

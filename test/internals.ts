@@ -68,6 +68,8 @@ export interface Internals {
   sendTableFree(table: number): void;
   sendTableFreeSubflow(table: number, subflow: number, dsnFrom: bigint): void;
   sendTableCheck(table: number): number;
+  sendTableCarries(table: number, subflow: number, ssn: number): number;
+  sendTableUses(table: number, subflow: number): number;
   sendRunsMax(): number;
 
   mapLogAppend(log: number, ssn: number, length: number): number;

@@ -58,6 +58,15 @@ export function forCases(cases: number, body: (random: Random) => void): void {
   }
 }
 
+/**
+ * Random tables per test and build: PROPERTY_TABLES of the environment, else CI's share. The debug build, which checks
+ * itself at every step, takes a tenth.
+ */
+export function tables(build: string): number {
+  const count = Number(process.env.PROPERTY_TABLES ?? 50_000);
+  return build === "test" ? Math.ceil(count / 10) : count;
+}
+
 /** expect(found).toBe(expected), cheap enough for a million comparisons. */
 export function same(found: unknown, expected: unknown, what: string): void {
   if (!Object.is(found, expected)) throw new Error(`${what}: found ${found}, expected ${expected}`);

@@ -55,15 +55,6 @@ export class SendModel {
     return runs;
   }
 
-  /** Position of the octet that left as `ssn` on `subflow`. */
-  positionOf(subflow: number, ssn: number, reserved = true): number | undefined {
-    for (const [position, octet] of this.octets) {
-      if (octet.subflow !== subflow || octet.ssn !== ssn) continue;
-      if (reserved || (octet.flags & RESERVED) === 0) return position;
-    }
-    return undefined;
-  }
-
   copy(): SendModel {
     const model = new SendModel(this.origin);
     model.octets = new Map(this.octets);

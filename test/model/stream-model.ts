@@ -202,9 +202,9 @@ export class Incoming {
     }
     if (san > own.san) own.san = san;
     for (const [left, right] of p.option(packet, "sack")?.blocks ?? []) {
-      for (let i = diff(left, own.flow.irs + 1); i < diff(right, own.flow.irs + 1); i++) {
-        if (!own.fed.has(i)) fail(`SACK of ${i}, which did not come there`, packet);
-      }
+      const [from, to] = [diff(left, own.flow.irs + 1), diff(right, own.flow.irs + 1)];
+      if (from >= to || (to > san && from <= san)) fail("SACK blocks above SAN or duplicates", packet);
+      for (let i = from; i < to; i++) if (!own.fed.has(i)) fail(`SACK of ${i}, which did not come there`, packet);
     }
     const dan = p.option(packet, "dss")?.dan;
     if (dan === undefined) return;
