@@ -3,6 +3,7 @@
 
 import * as abi from "../../host/engine/abi.ts";
 import { decode, type Packet } from "../packet.ts";
+import { isIcmp } from "../packet-icmp.ts";
 import { type Outcome, Scene, type SceneEvent, type SceneOptions } from "../scene.ts";
 import { changed, cut, isMptcp, type Segment, without } from "./segment.ts";
 import type { Stack } from "./stack.ts";
@@ -105,15 +106,15 @@ export class Machine {
 
   private outbox(outcome: Outcome): { toWire: Segment[]; toHost: Segment[] } {
     const made = { toWire: [] as Segment[], toHost: [] as Segment[] };
-    if (this.engine === undefined || outcome.toWire.length + outcome.toHost.length === 0) return made;
+    if (this.engine === undefined) return made;
     const { view, octets } = this.engine.engine;
     const [wire, host] = [outcome.toWire.values(), outcome.toHost.values()];
-    for (let i = 0; i < outcome.toWire.length + outcome.toHost.length; i++) {
+    for (let i = 0; i < this.engine.engine.header(abi.EngineHeader.OUTBOX_COUNT); i++) {
       const entry = abi.OUTBOX + i * abi.OUTBOX_ENTRY_SIZE;
       const at = view.getUint32(entry + abi.OutboxEntry.OFFSET, true);
       const own = octets.slice(at, at + view.getUint32(entry + abi.OutboxEntry.LENGTH, true));
       const outwards = view.getUint32(entry + abi.OutboxEntry.DIRECTION, true) === abi.Direction.WIRE;
-      const p = (outwards ? wire : host).next().value as Packet;
+      const p = isIcmp(own) ? decode(own) : ((outwards ? wire : host).next().value as Packet);
       (outwards ? made.toWire : made.toHost).push({ octets: own, p });
     }
     return made;
