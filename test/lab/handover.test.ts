@@ -40,19 +40,6 @@ describe.each([4, 6] as const)("handover over IPv%i", (family) => {
     await expectCarried(scenario, "ethernet", { up: SHARE });
   });
 
-  it.each([
-    ["upload", { up: 20 * MB }, { up: 6 * MB }],
-    ["download", { down: 20 * MB }, { down: 6 * MB }],
-  ])("the path in use goes down: %s", async (_, amount, part) => {
-    const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const call = scenario.call({ ...amount, family });
-    await call.reached(part);
-    await scenario.client.exec(["ip", "link", "set", "wifi", "down"]);
-    await expectExact(scenario, await call.outcomes());
-    const share = Object.fromEntries(Object.keys(amount).map((direction) => [direction, SHARE]));
-    await expectCarried(scenario, "ethernet", share);
-  });
-
   it("1 % loss while moving", async () => {
     const topology = withPaths(twoNetworks, { wifi: { lossPercent: 1 }, ethernet: { lossPercent: 1 } });
     const scenario = await Scenario.start({ topology, shunt, seed: 11 });

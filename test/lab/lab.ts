@@ -26,6 +26,8 @@ export interface LabOptions {
   seed?: number;
   /** TCP congestion control of all hosts; the kernel's default when absent. */
   congestionControl?: string;
+  /** Whether the hosts offer SACK (default: yes). */
+  sack?: boolean;
 }
 
 const open = new Set<Lab>();
@@ -128,6 +130,7 @@ export class Lab {
     await this.sysctl(host.namespace, "net.mptcp.blackhole_timeout", "0");
     await this.sysctl(host.namespace, "net.ipv6.conf.default.accept_dad", "0");
     await this.sysctl(host.namespace, "net.ipv6.conf.default.router_solicitations", "0");
+    if (options.sack === false) await this.sysctl(host.namespace, "net.ipv4.tcp_sack", "0");
     if (options.congestionControl) {
       await this.sysctl(host.namespace, "net.ipv4.tcp_congestion_control", options.congestionControl);
     }

@@ -24,18 +24,21 @@ describe.each([4, 6] as const)("address parking, IPv%i", (family) => {
   it.each([
     ["upload", { up: 9 * MB }, { up: 2 * MB }],
     ["download", { down: 9 * MB }, { down: 2 * MB }],
-  ])("N-83 the address goes and its link with it: the socket lives on by the other path: %s", async (_, amount, part) => {
-    const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const call = scenario.call({ ...amount, family });
-    await call.reached(part);
-    expect(await parked(scenario.client)).toEqual([scenario.client.address("wifi", family)]);
-    await leave(scenario.client, "wifi");
-    await expectExact(scenario, await call.outcomes());
-    const share = Object.fromEntries(Object.keys(amount).map((direction) => [direction, SHARE]));
-    await expectCarried(scenario, "wifi", share);
-    await expectCarried(scenario, "ethernet", share);
-    await expectNoQueueDrops(scenario.client);
-  });
+  ])(
+    "N-83 the address goes and its link with it: the socket lives on by the other path: %s",
+    async (_, amount, part) => {
+      const scenario = await Scenario.start({ topology: twoNetworks, shunt });
+      const call = scenario.call({ ...amount, family });
+      await call.reached(part);
+      expect(await parked(scenario.client)).toEqual([scenario.client.address("wifi", family)]);
+      await leave(scenario.client, "wifi");
+      await expectExact(scenario, await call.outcomes());
+      const share = Object.fromEntries(Object.keys(amount).map((direction) => [direction, SHARE]));
+      await expectCarried(scenario, "wifi", share);
+      await expectCarried(scenario, "ethernet", share);
+      await expectNoQueueDrops(scenario.client);
+    },
+  );
 
   it("the address goes and comes back: a new subflow from the same address takes over", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });

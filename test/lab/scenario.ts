@@ -57,15 +57,20 @@ export class Scenario {
       const transfers = await TransferServer.start(lab.host("server"), options.nativeServer);
       const scenario = new Scenario(lab, transfers);
       open.push(scenario);
-      const starts = Object.entries(options.shunt ?? {}).map(async ([name, config]) => {
-        scenario.shunts.set(name, await startShunt(lab.host(name), config));
-      });
-      await Promise.all(starts);
+      await scenario.startDaemons(options.shunt ?? {});
       return scenario;
     } catch (error) {
       await lab.close();
       throw error;
     }
+  }
+
+  /** Starts daemons, for tests that change something before. */
+  async startDaemons(configs: Readonly<Record<string, ShuntConfig>>): Promise<void> {
+    const starts = Object.entries(configs).map(async ([name, config]) => {
+      this.shunts.set(name, await startShunt(this.lab.host(name), config));
+    });
+    await Promise.all(starts);
   }
 
   /** Daemon of a host. */
