@@ -253,6 +253,9 @@ function subflowCheck(subflow: Subflow): u32 {
   return seqGt(subflow.rcvSan, subflow.rcvHighest) ? 13 : 0; // S2
 }
 
+// --- faults ---
+export { plantFault } from "./faults";
+
 // --- clock, counters, event-ring, outbox, trace ---
 export { drawU32, drawU64, entropyHas } from "./clock";
 export { count, countAdd, countDrop } from "./counters";

@@ -17,6 +17,7 @@ import {
 import { hostWindowUpdate, windowForSubflow } from "../connection/window";
 import { SACK_BLOCKS_PURE } from "../config";
 import { countAdd } from "../counters";
+import { Fault, faulty } from "../faults";
 import { DSN_BLOCK_SIZE, projectDsnBlock, projectSan } from "../mapping/projection";
 import { rangesTrim } from "../mapping/received-ranges";
 import { recvTableTrim } from "../mapping/recv-table";
@@ -60,6 +61,7 @@ function readHostBlocks(connection: Connection, segment: Segment, dan: Dan): voi
 
 /** The SAN that `subflow` may be sent now: projection of the host's TAN and SACK blocks, plus the peer's FIN. */
 function sanOf(connection: Connection, subflow: Subflow): San {
+  if (faulty(Fault.SAN)) return finSan(subflow, subflow.rcvHighest);
   if (subflow.rcvSan == subflow.rcvHighest) return finSan(subflow, subflow.rcvSan);
   const san = projectSan(
     recvTableOf(subflow), rangesOf(subflow), subflow.rcvSan, connection.rcvDan, HOST_BLOCKS, hostBlockCount,
@@ -96,7 +98,7 @@ let windowMoved: bool = false; // the window closed or reopened: every subflow s
 export function takeHostAck(connection: Connection, segment: Segment): void {
   const dan = danFromTan(connection, segment.segAck);
   ackMoved = dsnGt(dan, connection.rcvDan) && dsnLeq(dan, connection.rcvDsnMax + 1);
-  if (ackMoved) connection.rcvDan = dan;
+  if (ackMoved) connection.rcvDan = faulty(Fault.DATA_ACK) ? connection.rcvDsnMax : dan;
   readHostBlocks(connection, segment, connection.rcvDan);
   const octets = segment.window << connection.hostScale;
   const before = connection.hostWindow;

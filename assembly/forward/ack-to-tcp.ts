@@ -16,6 +16,7 @@ import { mapLogOf, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex }
 import { peerWindowUpdate, windowForHost } from "../connection/window";
 import { SEQUENCE_SPAN } from "../config";
 import { count, countAdd } from "../counters";
+import { Fault, faulty } from "../faults";
 import { danPullUpdate } from "../handover/dan-pull";
 import { poisonCheck, poisonRelief } from "../handover/poison";
 import { showDan, stepFire, transitionHolds } from "../handover/transition";
@@ -58,7 +59,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   if (danMoved) {
     connection.dsnUna = dan;
     connection.headTries = 0;
-    sendTableTrim(sendTableOf(connection), dan);
+    sendTableTrim(sendTableOf(connection), faulty(Fault.TRIM) ? dan + 1 : dan);
     showDan(connection, subflow);
   }
   tanMoved = connection.shownDan != shown;

@@ -26,6 +26,7 @@ import {
 } from "../connection/subflow";
 import { windowForSubflow } from "../connection/window";
 import { count, countDrop } from "../counters";
+import { Fault, faulty } from "../faults";
 import { stallCopies, stallDeclare, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
@@ -105,7 +106,7 @@ function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool
 function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
   if (subflowSlot == 0) return length;
   const subflow = subflowAt(subflowSlot);
-  if (!subflowUsable(subflow)) return length;
+  if (!subflowUsable(subflow)) return faulty(Fault.REINJECTION) ? 0 : length;
   // Acknowledged by the subflow, not at data level: the peer has thrown them away and ignores that SSN for ever.
   return seqLt(ssn, subflow.ssnUna) ? min<u32>(subflow.ssnUna - ssn, length) : 0;
 }

@@ -21,6 +21,7 @@ import {
 import { armConnection } from "../connection/timers";
 import { windowForHost } from "../connection/window";
 import { count } from "../counters";
+import { Fault, faulty } from "../faults";
 import { abandonSubflow, resetSubflow, RST_MIDDLEBOX } from "../handover/abandon";
 import { handoverNoticeData } from "../handover/switch";
 import { Arrival, rangesAdd, rangesContiguous, rangesTrim } from "../mapping/received-ranges";
@@ -220,7 +221,8 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
     forwardRest(connection, subflow, segment, octets);
     segmentCut(segment, octets);
   }
-  const fin = endsWithFin(connection, dsn + <u64>octets);
+  let fin = endsWithFin(connection, dsn + <u64>octets);
+  if (faulty(Fault.FIN)) fin = endsWithFin(connection, dsn + <u64>octets + 1);
   if (fin) connection.hostFinUs = nowUs() + HOST_FIN_RETRY_US;
   const flags = TCP_ACK | (segment.flags & TCP_PSH) | (fin ? TCP_FIN : 0);
   const end = writeHostOptions(connection, subflow, segment);

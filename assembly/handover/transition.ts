@@ -16,6 +16,7 @@ import { Connection } from "../connection/connection";
 import { Subflow, subflowAt, subflowIndex } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { count } from "../counters";
+import { Fault, faulty } from "../faults";
 import { dsnGt, seqGeq, seqLt } from "../seq/space";
 
 /** New data leaves `old` for another subflow now. */
@@ -53,6 +54,7 @@ export function showDan(connection: Connection, subflow: Subflow): void {
   const moving = connection.transitionSubflow != 0;
   if (!moving || jump <= step || dsnGt(connection.shownSackRight, connection.shownDan)) {
     connection.shownDan = connection.dsnUna;
+    if (faulty(Fault.TAN) && connection.dsnUna != connection.dsnNxt) connection.shownDan += 1;
     return;
   }
   connection.stepEndUs = nowUs() + (<u64>subflow.srttUs >> 2);

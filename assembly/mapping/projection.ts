@@ -1,3 +1,4 @@
+import { Fault, faulty } from "../faults";
 import { Dan, Dsn, San, Ssn } from "../seq/space";
 import { dsnGeq, dsnGt, dsnLt, dsnMax, dsnMin, seqGt, seqLt, seqMax, seqMin } from "../seq/space";
 import { ReceivedRanges, rangeEntryAt, rangesContiguous } from "./received-ranges";
@@ -73,6 +74,7 @@ export function projectSsnBlock(
     if (count > first && rightOf(out, count - 1) == dsn) {
       storeBlock(out, count - 1, leftOf(out, count - 1), dsn + octets);
     } else if (count < max) {
+      if (faulty(Fault.PROJECTION)) octets += 1;
       storeBlock(out, count, dsn, dsn + octets);
       count += 1;
     } else {

@@ -1,3 +1,4 @@
+import { Fault, faulty } from "../faults";
 import { check } from "../memory/check";
 import { RUN_SIZE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
 import { Dsn, Ssn, dsnGeq, dsnGt, dsnLeq, dsnLt, dsnSpan } from "../seq/space";
@@ -253,7 +254,8 @@ function split(table: SendTable, index: u32, dsn: Dsn, ssn: Ssn, length: u32, su
   if (!room(table, 2)) return false;
   const entry = sendEntryAt(index);
   const octets = <u32>(dsn - entry.dsn) + length; // up to the end of the new part
-  const endSsn = entry.subflow != 0 ? entry.ssn + octets : 0;
+  let endSsn = entry.subflow != 0 ? entry.ssn + octets : 0;
+  if (faulty(Fault.SPLIT) && endSsn != 0) endSsn += 1;
   insertAfter(table, index, dsn + length, endSsn, entry.length - octets, entry.subflow, entry.flags);
   entry.length = octets - length;
   insertAfter(table, index, dsn, ssn, length, subflow, flags);

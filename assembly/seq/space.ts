@@ -2,6 +2,8 @@
 // < or > anywhere else: a is before b if the way from a to b is shorter than half the space
 // (RFC 1982; RFC 9293 §3.4). The aliases check nothing in AssemblyScript: names carry the space.
 
+import { Fault, faulty } from "../faults";
+
 /** Sequence number on the TCP side. */
 export type Tsn = u32;
 /** Acknowledgement number on the TCP side. */
@@ -93,5 +95,6 @@ export function dsnSpan(first: u64, end: u64, left: u64, length: u32): u64 {
 
 /** The 64-bit number with the low half `low` that lies nearest to `near` (RFC 8684 §3.3.1), below or above it. */
 @inline export function expand(low: u32, near: u64): u64 {
+  if (faulty(Fault.WRAP)) return (near & 0xffffffff00000000) | <u64>low;
   return near + <i64><i32>(low - <u32>near);
 }

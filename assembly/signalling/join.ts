@@ -28,6 +28,7 @@ import {
 import { armSubflow } from "../connection/timers";
 import { windowUnscaled, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
+import { Fault, faulty } from "../faults";
 import { addressEqual, addressIsMapped } from "../memory/address";
 import { FORGE_OPTIONS } from "../scratch";
 import { writeJoinAck, writeJoinSyn, writeJoinSynAck } from "../wire/mptcp-options";
@@ -122,7 +123,7 @@ export function joinStart(connection: Connection, path: u32, backup: bool, comma
   subflow.state = <u8>SubflowState.SYN_SENT;
   subflow.flags = SubflowBit.OPENER | (backup ? SubflowBit.BACKUP : 0);
   subflow.iss = drawU32();
-  subflow.ssnNxt = subflow.iss + 1;
+  subflow.ssnNxt = faulty(Fault.JOIN) ? subflow.iss : subflow.iss + 1;
   subflow.ssnUna = subflow.iss;
   subflow.nonceLocal = drawU32() | 1; // never 0
   subflow.localId = <u8>pathAddressId(path, local);

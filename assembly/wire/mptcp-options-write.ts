@@ -4,6 +4,7 @@
 // Each puts one option at `p`, unaligned and not padded, and returns the address behind it. `flags` of
 // MP_CAPABLE are the whole octet, so normally CAPABLE_HMAC_SHA256.
 
+import { Fault, faulty } from "../faults";
 import { copy, storeU16BE, storeU32BE, storeU64BE } from "../memory/bytes";
 import { ipIsMapped } from "./ip";
 import { TCP_OPTION_MPTCP } from "./tcp-options";
@@ -81,7 +82,7 @@ export function writeDss(
     p += 4;
   }
   if (hasMap) {
-    storeU32BE(p, dsn);
+    storeU32BE(p, faulty(Fault.MAPPING) ? dsn + 1 : dsn);
     storeU32BE(p + 4, ssnRel);
     storeU16BE(p + 8, dataLength);
     p += 10;

@@ -21,6 +21,7 @@ const ENGINE_LAYERS = [
   ["clock", "scratch"],
   ["seq"],
   ["memory"],
+  ["faults"],
   ["abi", "config"],
 ];
 /** Pairs that may not see each other although one lies below the other. */
