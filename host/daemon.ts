@@ -175,6 +175,9 @@ export class Daemon {
     this.#paths.on("set", (path) => this.#sendPath(path));
     this.#paths.on("listed", () => this.#sendClasses());
     links.on("problem", (line) => this.#problem(line));
+    links.on("resumed", (ms) => {
+      this.#feed.publishHost("resumed", { detail: `nothing ran here for ${(ms / 1000).toFixed(1)} s` });
+    });
     const network = await links.start();
     for (const { name, interface: device } of this.#config.paths) {
       if (!network.links.has(device)) {

@@ -2,9 +2,10 @@
 //
 // A long-running `ip monitor` tells *that* something changed; what is true now is then read as a whole with `ip -j`.
 // Nothing is derived from the monitor's text, so no message can be missed or misread: a lost one costs at most the
-// time until the next (docs/decisions/0104-link-watching.md).
+// time until the next (docs/decisions/0104-link-watching.md). A machine that was suspended is read again in any case.
 import { type ChildProcess, spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
+import { uptime } from "node:os";
 import { execute } from "./execute.ts";
 import { PROTOCOL } from "./marks.ts";
 
@@ -170,10 +171,16 @@ function gatewayOf(name: string, routes: RouteJson[]): string | null {
 const SETTLE_MS = 3;
 /** A monitor that ended is started again after this time. */
 const RESTART_MS = 1000;
+/** How often the clock is looked at that goes on while the machine is suspended. */
+const PULSE_MS = 1000;
+/** Two looks further apart than this mean that the machine, or this process, stood still in between. */
+const STANDSTILL_MS = 2500;
 
 interface LinkEvents {
   /** The state after a change; also once after start(). */
   change: [NetworkState];
+  /** The machine was suspended, or this process stopped, for so many milliseconds; the state is being read. */
+  resumed: [number];
   /** Reading failed, or the monitor ended. One line. */
   problem: [string];
 }
@@ -182,6 +189,7 @@ interface LinkEvents {
 export class LinkWatch extends EventEmitter<LinkEvents> {
   #monitor: ChildProcess | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #pulse: NodeJS.Timeout | null = null;
   #reading = false;
   #again = false;
   #stopped = false;
@@ -190,22 +198,26 @@ export class LinkWatch extends EventEmitter<LinkEvents> {
   async start(): Promise<NetworkState> {
     // The monitor first: what changes while we read is then told, and read again.
     this.#spawn();
+    this.#watchClock();
     return await readNetwork();
   }
 
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#pulse !== null) clearInterval(this.#pulse);
     this.#monitor?.kill("SIGTERM");
   }
 
   #spawn(): void {
     const monitor = spawn("ip", ["monitor", "link", "address", "route"], {
-      stdio: ["ignore", "pipe", "ignore"],
+      stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` },
     });
     this.#monitor = monitor;
     monitor.stdout?.on("data", () => this.#changed());
+    // It goes on when the kernel had more to tell than it could hold, and says so here: something changed.
+    monitor.stderr?.on("data", () => this.#changed());
     monitor.on("error", (error) => this.emit("problem", `cannot watch links: ${error.message}`));
     monitor.on("close", () => {
       if (this.#stopped) return;
@@ -215,6 +227,20 @@ export class LinkWatch extends EventEmitter<LinkEvents> {
         this.#read();
       }, RESTART_MS);
     });
+  }
+
+  // What changes while everything sleeps may be told late, or have been more than a socket holds.
+  #watchClock(): void {
+    let last = uptime() * 1000;
+    this.#pulse = setInterval(() => {
+      const now = uptime() * 1000;
+      if (now - last > STANDSTILL_MS) {
+        this.emit("resumed", Math.round(now - last - PULSE_MS));
+        this.#read();
+      }
+      last = now;
+    }, PULSE_MS);
+    this.#pulse.unref();
   }
 
   #changed(): void {

@@ -79,6 +79,13 @@ export class Shunt {
     return this.command("handover", "--to", to, ...options);
   }
 
+  /** The engine's counters by name, as Prometheus is told them. */
+  async counters(): Promise<Record<string, number>> {
+    const text = await this.host.exec(["curl", "-sS", "--unix-socket", this.socket, "http://shunt/metrics"]);
+    const rows = [...text.matchAll(/^shunt_engine_total\{counter="(\w+)"\} (\d+)/gm)];
+    return Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]));
+  }
+
   /** Ends the daemon as a service manager would. */
   async stop(): Promise<Exit> {
     return this.program.stop("SIGTERM", 10_000);
