@@ -21,8 +21,8 @@ export interface Extension {
   edge(): number;
   /** Window field of a packet that is about to leave. */
   window(scale: number): number;
-  /** The application has read so much that the peer should be told. */
-  windowOpened(): boolean;
+  /** A pure ACK is wanted now: to tell of a wider window, or for what only it can carry. */
+  wantsAck(): boolean;
   /** SND.WND as a packet states it; what it means for this connection. */
   peerWindow(window: number): number;
   /** Octets beyond the window are nobody's fault. */

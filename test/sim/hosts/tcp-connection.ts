@@ -184,6 +184,7 @@ export class TcpConnection {
   private output(): void {
     if (this.state === "open") this.snd.push(this.nowUs);
     if (this.ackNow && this.state !== "over") this.sendAck();
+    while (this.state === "open" && this.extension.wantsAck()) this.sendAck();
     this.maybeOver();
   }
 
@@ -388,7 +389,7 @@ export class TcpConnection {
       return;
     }
     if (this.snd.timerUs <= nowUs) this.snd.fire(nowUs);
-    if (this.delayedAckUs <= nowUs || this.extension.windowOpened()) this.ackNow = true;
+    if (this.delayedAckUs <= nowUs) this.ackNow = true;
     if (this.keepAliveUs <= nowUs) this.keepAlive();
     this.output();
   }

@@ -65,8 +65,7 @@ export class Receiver {
    */
   add(chunk: Chunk, fin: boolean): Chunk[] {
     const end = chunk.start + chunk.octets.length;
-    if (fin && this.finAt !== Infinity && end !== this.finAt) throw new Error(`FIN at ${end}, before at ${this.finAt}`);
-    if (fin) this.finAt = end;
+    if (fin) this.finIs(end);
     if (end > this.finAt && end > this.nxt) throw new Error(`octets up to ${end}, behind the FIN at ${this.finAt}`);
     if (chunk.octets.length > 0) {
       if (end <= this.nxt) this.repeated(chunk.start, end);
@@ -76,9 +75,20 @@ export class Receiver {
       } else this.addBeyond(chunk, end);
     }
     const ready = this.takeReady();
-    if (this.nxt === this.finAt) this.nxt++;
+    this.reachFin();
     this.blocks = this.blocks.filter(([, right]) => right > this.nxt);
     return ready;
+  }
+
+  /** The peer's last octet is `at` - 1; its FIN, which lies behind, is taken if all before it is there. */
+  finIs(at: number): void {
+    if (this.finAt !== Infinity && at !== this.finAt) throw new Error(`FIN at ${at}, before at ${this.finAt}`);
+    this.finAt = at;
+    this.reachFin();
+  }
+
+  private reachFin(): void {
+    if (this.nxt === this.finAt) this.nxt++;
   }
 
   private addBeyond(chunk: Chunk, end: number): void {

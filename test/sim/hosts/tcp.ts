@@ -77,11 +77,16 @@ export class TcpStack implements Stack {
     this.listeners.set(local.port, accepted);
   }
 
-  protected add(tuple: Tuple, extension: Extension, passive: boolean): TcpConnection {
+  protected add(
+    tuple: Tuple,
+    extension: Extension,
+    passive: boolean,
+    options = this.o as ConnectionOptions,
+  ): TcpConnection {
     const key = tupleKey(tuple);
     const old = this.connections.get(key);
     if (old && !old.isOver) throw new Error(`${old.name} exists`);
-    const connection = new TcpConnection(tuple, this.o, extension, this.out, passive);
+    const connection = new TcpConnection(tuple, options, extension, this.out, passive);
     this.connections.set(key, connection);
     return connection;
   }
@@ -264,7 +269,7 @@ export class TcpSocket implements Socket, Extension {
     return rcv.window.field(rcv.nxt, this.free, this.step, scale);
   }
 
-  windowOpened(): boolean {
+  wantsAck(): boolean {
     const { queue, connection } = this;
     const read = queue.wasRead && !this.finished;
     queue.wasRead = false;
