@@ -272,17 +272,20 @@ export class Established {
       view.setUint32(at + abi.Command.TOKEN, this.ourToken, true);
       view.setUint32(at + abi.Command.PATH, 2, true);
     });
-    const syn = added.toWire[0];
+    this.answerJoin(added.toWire);
+    this.fromPeer({ flow: this.flow2 });
+    return this;
+  }
+
+  /** The peer answers the SYN with MP_JOIN among `packets`; what its SYN/ACK causes. Its fourth ACK is still to come. */
+  answerJoin(packets: p.Packet[]): Outcome {
+    const syn = packets.find((packet) => packet.flags === "S" && p.option(packet, "mpJoin"));
     const nonceA = syn && p.option(syn, "mpJoin")?.nonce;
     if (syn === undefined || nonceA === undefined) throw new Error("no MP_JOIN SYN");
     const tuple = { local: syn.src, remote: syn.dst, localPort: syn.sport, remotePort: syn.dport };
-    const flow = { ...tuple, iss: syn.seq, irs: this.options.joinIrs ?? 7e6 };
+    this.second = { ...tuple, iss: syn.seq, irs: this.options.joinIrs ?? 7e6 };
     const hmac = p.joinHmacB(this.ourKey, this.peer.key, nonceA, 77);
-    const options = [...this.joinOptions(), p.joinSynAck(hmac, 77)];
-    this.fromPeer({ flow, flags: "SA", at: -1 }, options);
-    this.fromPeer({ flow });
-    this.second = flow;
-    return this;
+    return this.fromPeer({ flow: this.second, flags: "SA", at: -1 }, [...this.joinOptions(), p.joinSynAck(hmac, 77)]);
   }
 
   private joinByPeer(): this {

@@ -1,0 +1,106 @@
+// The kick: after a break the host is made to send again at once (docs/CONFORMANCE.md N-111).
+
+import { describe, expect, it } from "vitest";
+import * as abi from "../../../host/engine/abi.ts";
+import { type Established, FAMILIES, joined, opener, sent } from "../../established.ts";
+import * as p from "../../packet.ts";
+import type { Outcome } from "../../scene.ts";
+import { data } from "../forward/cases.ts";
+
+const FLAGS = abi.PathFlag.UP | abi.PathFlag.GATEWAY4 | abi.PathFlag.GATEWAY6;
+const path = (e: Established, id: number, flags: number, mtu?: number): Outcome => {
+  const address = e.family === 4 ? { address4: `10.0.${id}.1` } : { address6: `fd00:${id}::1` };
+  return e.scene.setPath(id, { ...address, flags, ...(mtu && { mtu }) });
+};
+const down = (e: Established, id: number): Outcome => path(e, id, 0);
+const kinds = (out: Outcome) => out.icmpToHost.map(({ error, mtu }) => (error === "too big" ? mtu : error));
+
+/** Octets 0 … 2999 are in flight on the subflow in use, the first 1000 acknowledged. */
+function inFlight(e: Established): Established {
+  for (const at of [0, 1000, 2000]) e.hostData(at, 1000);
+  e.fromPeer({ acks: 1000 }, [e.dataAck(1000)]);
+  return e;
+}
+
+describe.each(FAMILIES)("the kick (IPv%i)", (family) => {
+  /** What the host knows of the path: its clamped MSS and the headers. */
+  const known = family === 4 ? 1436 + 40 : 1416 + 60;
+
+  it("N-111 leaves in the moment of the break where a standby is joined: one error about the first octet in flight", () => {
+    const e = inFlight(joined("opener", { family }));
+    const out = down(e, 1);
+    expect(kinds(out)).toEqual([known - 1]);
+    expect(out.icmpToHost).toMatchObject([
+      {
+        src: e.addresses.peer,
+        dst: e.addresses.host,
+        quoted: {
+          ...{ src: e.host.local, dst: e.host.remote, sport: e.host.localPort, dport: e.host.remotePort },
+          seq: e.tsn(1000),
+        },
+        checksumValid: true,
+      },
+    ]);
+    expect(out.toHost).toEqual([]); // no segment: nothing is acknowledged, nothing SACKed
+    const again = e.on(e.flow2, data(sent(e.hostData(1000, 1000))));
+    expect(again.map((packet) => p.option(packet, "dss"))).toMatchObject([{ ssn: 1, length: 1000 }]);
+  });
+
+  it("N-111 leaves with the fourth ACK where the other path is joined only then, no sooner", () => {
+    const e = inFlight(opener({ family }));
+    const lost = [down(e, 1), e.scene.advance(64)];
+    const before = [...lost, e.answerJoin(lost.flatMap(sent))];
+    expect(before.flatMap(kinds)).toEqual([]);
+    const fourth = e.fromPeer({ flow: e.flow2 }, [e.dataAck(1000)]);
+    expect(kinds(fourth)).toEqual([known - 1]);
+    expect(fourth.icmpToHost[0]?.quoted.seq).toBe(e.tsn(1000));
+    const again = e.on(e.flow2, data(sent(e.hostData(1000, 1000))));
+    expect(again.map((packet) => p.option(packet, "dss"))).toMatchObject([{ ssn: 1, length: 1000 }]);
+  });
+
+  it("N-111 shows the new path's MTU less the DSS where that is smaller", () => {
+    const e = inFlight(joined("opener", { family }));
+    path(e, 2, FLAGS, 1400);
+    expect(kinds(down(e, 1))).toEqual([1400 - 20]);
+  });
+});
+
+describe("the kick", () => {
+  it("N-111 leaves once per break, not for a switch, and not where nothing is in flight", () => {
+    const e = inFlight(joined());
+    expect(kinds(e.scene.handover(2))).toEqual([]);
+    e.hostData(3000, 100);
+    e.scene.handover(1);
+    e.scene.advance(100_000);
+    expect(kinds(down(e, 1))).toHaveLength(1);
+    for (const at of [1000, 2000]) expect(kinds(e.hostData(at, 1000))).toEqual([]);
+    for (let i = 0; i < 20; i++) expect(kinds(e.scene.advance(50_000))).toEqual([]);
+    const quiet = joined();
+    quiet.hostData(0, 1000);
+    quiet.fromPeer({ acks: 1000 }, [quiet.dataAck(1000)]);
+    expect(kinds(down(quiet, 1))).toEqual([]);
+  });
+
+  it.each([
+    [1, 1474],
+    [601, 1475], // the host has forgotten what it learned
+  ])("N-111 a break %i s later shows an MTU of %i: TCP acts on smaller ones only", (seconds, mtu) => {
+    const e = inFlight(joined());
+    expect(kinds(down(e, 1))).toEqual([1475]);
+    e.fromPeer({ flow: e.flow2 }, [e.dataAck(3000)]);
+    path(e, 1, FLAGS);
+    for (let i = 0; i < seconds; i++) e.scene.advance(1_000_000);
+    e.hostData(3000, 1000);
+    const lost = down(e, 2);
+    expect(kinds(lost)).toEqual([]);
+    e.answerJoin([lost, e.scene.advance(64)].flatMap(sent));
+    expect(kinds(e.fromPeer({ flow: e.flow2 }, [e.dataAck(3000)]))).toEqual([mtu]);
+  });
+
+  it("N-111 takes a step of the host's back-off back where it has sent its first octet again in vain", () => {
+    const e = inFlight(joined());
+    e.scene.advance(300_000);
+    e.hostData(1000, 1000);
+    expect(kinds(down(e, 1))).toEqual([1475, "unreachable"]);
+  });
+});
