@@ -14,11 +14,12 @@ import {
 } from "./connection/connection";
 import { connectionDestroy } from "./connection/lifecycle";
 import { findToken } from "./connection/lookup";
-import { drawAddressId, pathAddress, pathAt, PathRecord } from "./connection/paths";
+import { drawAddressId, pathAt, PathRecord } from "./connection/paths";
 import { connectionCapacity, connectionSlab, SWEEP_TABLE } from "./connection/store";
-import { localAddress, Subflow, subflowAt } from "./connection/subflow";
+import { subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { emitEvent } from "./event-ring";
-import { abandonSubflow, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { abandonSubflow, losePath, pathLost, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { revive } from "./handover/stall";
 import { standbyNow } from "./handover/standby";
 import { handoverEnd, handoverStart, reconsider } from "./handover/switch";
 import { addressEqual } from "./memory/address";
@@ -107,14 +108,6 @@ function pathRemove(at: usize): Reason {
   return Reason.NONE;
 }
 
-/** True if `subflow` cannot go on: its path is down or gone, or has another address now. */
-function pathLost(subflow: Subflow): bool {
-  const path = pathAt(subflow.path);
-  if (path.known == 0 || (path.flags & PathFlag.UP) == 0) return true;
-  const own = pathAddress(subflow.path, localAddress(subflow));
-  return own == 0 || !addressEqual(own, localAddress(subflow));
-}
-
 /**
  * A path changed: gives up the subflows that cannot go on, lets a subflow without a path find its own, and
  * looks for new ones.
@@ -126,7 +119,9 @@ function applyPath(connection: Connection, id: u32): Reason {
   while (index != 0) {
     const subflow = subflowAt(index);
     index = subflow.next;
-    if (subflow.path == <u8>id && pathLost(subflow)) abandonSubflow(connection, subflow, Reason.PATH_DOWN, true);
+    if (subflow.path != <u8>id) continue;
+    if (pathLost(subflow)) losePath(connection, subflow);
+    else if (subflowHas(subflow, SubflowBit.STALE)) revive(connection, subflow, true);
   }
   const up = pathAt(id).known != 0 && (pathAt(id).flags & PathFlag.UP) != 0;
   if (up) {

@@ -65,6 +65,8 @@
 @inline export const STALL_MIN_US: u64 = 300_000;
 /** Retransmissions of its first octet by the host after which the subflow that should carry it is stale. */
 @inline export const STALL_HEAD_TRIES: u8 = 2;
+/** Pause between two of them that counts while the round trip is unknown: Linux's shortest time-out. */
+@inline export const HEAD_PAUSE_US: u64 = 200_000;
 /** How long a subflow with a hole has to acknowledge it, at least: a busy peer's answer may take this long. */
 @inline export const POISON_MIN_US: u64 = 50_000;
 /** Kicks within this time belong to one break, and show the same MTU. */

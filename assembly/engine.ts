@@ -33,7 +33,7 @@ import { check } from "./memory/check";
 import { outboxReset } from "./outbox";
 import { advertiseNow, controlRepeatLater, sendRemoved } from "./signalling/addresses";
 import { joinRetry } from "./signalling/join";
-import { repeatPrio } from "./signalling/priority";
+import { preferSubflow, repeatPrio } from "./signalling/priority";
 import { IpKind } from "./wire/ip";
 
 /** What every entry point begins with: the outputs of the call before are void. */
@@ -119,8 +119,11 @@ function controlTimer(connection: Connection): void {
     return;
   }
   sendRemoved(connection);
-  repeatPrio(connection, connection.controlTries + 1 >= <u8>CONTROL_REPEATS);
+  const last = connection.controlTries + 1 >= <u8>CONTROL_REPEATS;
+  repeatPrio(connection, last);
   controlRepeatLater(connection);
+  // What the peer moved in the meantime has been followed without a word.
+  if (last && connection.active != 0) preferSubflow(connection, connection.active);
 }
 
 /** A handshake that was never finished, a good-bye that is over, or a connection that got no new subflow in time. */

@@ -32,31 +32,32 @@
 //    176     8  handoverDeadlineUs        when the running handover has failed
 //    184     8  joinUs                    next time the policy looks for paths to join; 0 = none
 //    192     8  transitionUs              end of the transition after a switch; 0 = none
-//    200     8  shownDan                  what the host has been shown as acknowledged; behind dsnUna only while in steps
+//    200     8  shownDan                  what the host was shown as acknowledged; behind dsnUna only in steps
 //    208     8  shownSackRight            behind the highest octet that the host was shown as SACKed
 //    216     8  stepUs                    when the next step of the TAN is due; 0 = none
 //    224     8  stepEndUs                 when the last one is
-//    232     4  hostIss, 236 hostIrs      initial numbers on the TCP side
-//    240     4  localToken, 244 remoteToken
-//    248     4  head                      slab index of the first subflow, linked by Subflow.next
-//    252     4  active                    slab index of the subflow for new data; 0 = none usable
-//    256     4  handoverSubflow           subflow that the running handover waits for; 0 = to be joined
-//    260     4  handoverCommand           its command id
-//    264     4  handoverPath, 268 pinnedPath
-//    272     4  transitionSubflow         the old subflow of the transition, 276 transitionSsn: its SSN at the switch
-//    280     4  flags                     ConnectionFlag bits
-//    284     4  classId
-//    288    16  send                      SendTable
-//    304     4  mss                       payload octets of the host's largest segment (after the clamp)
-//    308     4  duplicateSubflow, 312 duplicateSsn, 316 duplicateLength, 320 duplicateDsn (low half)
-//    324     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
-//    328     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
-//    332     4  hostWindow                octets, as of the host's last segment
-//    336    14  state … headTries         see the class
-//    352     4  handovers
-//    356     4  nextHalfOpen, 360 previousHalfOpen: FIFO of half-open connections
-//    368    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
-//    464    16  hostAddress, 480 peerAddress, 496 u16 hostPort, 498 u16 peerPort
+//    232     8  headUs                    when the host last sent its first octet again
+//    240     4  hostIss, 244 hostIrs      initial numbers on the TCP side
+//    248     4  localToken, 252 remoteToken
+//    256     4  head                      slab index of the first subflow, linked by Subflow.next
+//    260     4  active                    slab index of the subflow for new data; 0 = none usable
+//    264     4  handoverSubflow           subflow that the running handover waits for; 0 = to be joined
+//    268     4  handoverCommand           its command id
+//    272     4  handoverPath, 276 pinnedPath
+//    280     4  transitionSubflow         the old subflow of the transition, 284 transitionSsn: its SSN at the switch
+//    288     4  flags                     ConnectionFlag bits
+//    292     4  classId
+//    296    16  send                      SendTable
+//    312     4  mss                       payload octets of the host's largest segment (after the clamp)
+//    316     4  duplicateSubflow, 320 duplicateSsn, 324 duplicateLength, 328 duplicateDsn (low half)
+//    332     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
+//    336     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
+//    340     4  hostWindow                octets, as of the host's last segment
+//    344    14  state … headTries         see the class
+//    360     4  handovers
+//    364     4  nextHalfOpen, 368 previousHalfOpen: FIFO of half-open connections
+//    376    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
+//    472    16  hostAddress, 488 peerAddress, 504 u16 hostPort, 506 u16 peerPort
 //
 // Invariants: C1 shownDan ≤ dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
 // subflows in the list. C4 every subflow in the list names this connection.
@@ -69,10 +70,10 @@ import { check } from "../memory/check";
 import { Dan, Dsn, expand, Tan, Tsn } from "../seq/space";
 import { connectionSlab, connectionCapacity } from "./store";
 
-@inline const SEND_OFFSET: usize = 288;
-@inline const REMOTE_ADDRESSES_OFFSET: usize = 368;
-@inline const HOST_ADDRESS_OFFSET: usize = 464;
-@inline const PEER_ADDRESS_OFFSET: usize = 480;
+@inline const SEND_OFFSET: usize = 296;
+@inline const REMOTE_ADDRESSES_OFFSET: usize = 376;
+@inline const HOST_ADDRESS_OFFSET: usize = 472;
+@inline const PEER_ADDRESS_OFFSET: usize = 488;
 
 /** Bits of Connection.flags. */
 export const enum ConnectionFlag {
@@ -126,6 +127,7 @@ export class Connection {
   shownSackRight: Dsn;
   stepUs: u64;
   stepEndUs: u64;
+  headUs: u64;
   hostIss: Tsn;
   hostIrs: Tsn;
   localToken: u32;
@@ -172,7 +174,7 @@ export class Connection {
 }
 if (offsetof<Connection>("transitionUs") != 192) ERROR("Connection.transitionUs moved");
 if (offsetof<Connection>("sendHead") != SEND_OFFSET) ERROR("Connection.send moved");
-if (offsetof<Connection>("handovers") != 352) ERROR("Connection.handovers moved");
+if (offsetof<Connection>("handovers") != 360) ERROR("Connection.handovers moved");
 if (offsetof<Connection>() > REMOTE_ADDRESSES_OFFSET + 8) ERROR("Connection: fields run into the addresses");
 if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) ERROR("Connection: addresses overlap");
 
@@ -204,18 +206,18 @@ if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) E
 
 /** Port of the host's end. */
 @inline export function hostPort(connection: Connection): u32 {
-  return load<u16>(changetype<usize>(connection), 496);
+  return load<u16>(changetype<usize>(connection), 504);
 }
 
 /** Port of the peer's end as the host knows it. */
 @inline export function peerPort(connection: Connection): u32 {
-  return load<u16>(changetype<usize>(connection), 498);
+  return load<u16>(changetype<usize>(connection), 506);
 }
 
 /** Stores both ports. */
 export function setPorts(connection: Connection, hostPortValue: u32, peerPortValue: u32): void {
-  store<u16>(changetype<usize>(connection), <u16>hostPortValue, 496);
-  store<u16>(changetype<usize>(connection), <u16>peerPortValue, 498);
+  store<u16>(changetype<usize>(connection), <u16>hostPortValue, 504);
+  store<u16>(changetype<usize>(connection), <u16>peerPortValue, 506);
 }
 
 /** Address of entry `i` of the peer's advertised addresses: id u8, family u8, port u16, zero u32, address 16. */

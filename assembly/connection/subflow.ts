@@ -29,9 +29,9 @@
 //    216     4  joinCommand               command that asked for it, 0 = policy
 //    220     4  peerWindow                raw window of the last packet, to tell duplicates
 //    224     8  state … pullTries         see the class
-//    232     8  quietUs                   since when it is silent: last heard, or when octets went out with none in flight
+//    232     8  quietUs                   last heard, or octets went out with none in flight
 //    240     8  stallUs                   when to look whether it is silent for too long; 0 = no octets are watched
-//    248     8  suspectUs                 when it is closed unless its hole is acknowledged; 0 = no hole (handover/poison.ts)
+//    248     8  suspectUs                 closed then unless its hole is gone; 0 = no hole (poison.ts)
 //    256    36  local 16, remote 16, u16 localPort, u16 remotePort
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)

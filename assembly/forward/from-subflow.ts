@@ -27,7 +27,7 @@ import { seqGt, seqLeq } from "../seq/space";
 import { handleAddAddr } from "../signalling/addresses";
 import { forgeAck, forgePacket } from "../signalling/forge";
 import { forgetRemote } from "../signalling/join";
-import { preferSubflow } from "../signalling/priority";
+import { preferSubflow, prioPending } from "../signalling/priority";
 import {
   ADD_ADDR, DSS, MP_CAPABLE, MP_FAIL, MP_FASTCLOSE, MP_JOIN, MP_PRIO, MptcpOptions, mptcpOptionsAt, REMOVE_ADDR,
   writeTcpRst,
@@ -238,7 +238,10 @@ function peerPrio(connection: Connection, subflow: Subflow, backup: bool): void 
   emitSubflowEvent(EventKind.SUBFLOW_PRIORITY, Reason.NONE, subflow);
   const before = connection.active;
   reconsider(connection, false);
-  if (before != 0 && connection.active != before) preferSubflow(connection, connection.active);
+  if (before == 0 || connection.active == before) return;
+  // Where both ends have changed their minds at once, one of them must follow without a word: the opener.
+  const crossed = hasFlag(connection, ConnectionFlag.OPENER) && prioPending(connection);
+  if (!crossed) preferSubflow(connection, connection.active);
 }
 
 /** REMOVE_ADDR (RFC 8684 §3.4.2): every subflow to one of these addresses is gone, but for the one that says so. */

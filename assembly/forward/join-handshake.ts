@@ -19,10 +19,11 @@ import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
 import { armConnection, armSubflow } from "../connection/timers";
 import { count, countDrop } from "../counters";
-import { RST_MPTCP_ERROR, RST_PROHIBITED, resetSubflow } from "../handover/abandon";
+import { announceLost, dropLost, RST_MPTCP_ERROR, RST_PROHIBITED, resetSubflow } from "../handover/abandon";
 import { standbyLater } from "../handover/standby";
 import { handoverEnd, handoverProceed, reconsider } from "../handover/switch";
 import { addressEqual } from "../memory/address";
+import { SEQUENCE_SPAN } from "../config";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { forgeAck, forgePacket } from "../signalling/forge";
 import { joinFailed, joinHmacValid, sendJoinAck, sendJoinSynAck } from "../signalling/join";
@@ -109,6 +110,7 @@ function established(connection: Connection, subflow: Subflow): void {
   connection.joinTries = 0;
   setFlag(connection, ConnectionFlag.JOINED_EVER);
   emitSubflowEvent(EventKind.NEW_SUBFLOW, Reason.NONE, subflow);
+  dropLost(connection);
   if (connection.handoverUs != 0 && connection.handoverSubflow == subflowIndex(subflow)) {
     handoverProceed(connection);
   } else {
@@ -122,7 +124,11 @@ function established(connection: Connection, subflow: Subflow): void {
 /** A packet for a subflow that is not established yet. False if it completed the handshake and goes on as ordinary. */
 export function joinPacket(connection: Connection, subflow: Subflow, segment: Segment): bool {
   if ((segment.flags & TCP_RST) != 0) {
-    dropSegment(segment, DropReason.CONSUMED);
+    // RFC 9293 §3.10.7.3 for our SYN, §3.10.7.4 behind it: a number that nobody else can know.
+    const answersSyn = subflow.state == SubflowState.SYN_SENT;
+    const known = answersSyn ? segment.segAck == subflow.ssnNxt : segment.segSeq == subflow.rcvSan;
+    dropSegment(segment, known ? DropReason.CONSUMED : DropReason.RST_OUT_OF_WINDOW);
+    if (!known) return true;
     failJoin(connection, subflow, Reason.PEER_RESET);
     return true;
   }
@@ -168,6 +174,7 @@ function joinSynAck(connection: Connection, subflow: Subflow, segment: Segment):
   subflow.state = <u8>SubflowState.PRE_ESTABLISHED;
   subflow.tries = 0;
   sendJoinAck(connection, subflow);
+  announceLost(connection, subflow);
   dropSegment(segment, DropReason.CONSUMED);
 }
 
@@ -180,7 +187,7 @@ function joinThirdAck(connection: Connection, subflow: Subflow, segment: Segment
     return true;
   }
   const carries = (mptcp.present & (1 << MP_JOIN)) != 0 && mptcp.joinLength == 24;
-  if (!carries || segment.segAck != subflow.ssnNxt) {
+  if (!carries || segment.segAck != subflow.ssnNxt || segment.segSeq != subflow.rcvSan) {
     dropSegment(segment, DropReason.NOT_ESTABLISHED);
     return true;
   }
@@ -207,7 +214,8 @@ function joinFourthAck(connection: Connection, subflow: Subflow, segment: Segmen
     return true;
   }
   const dataAck = (mptcp.present & (1 << DSS)) != 0 && mptcp.danOctets != 0;
-  if (!dataAck && (mptcp.present & (1 << ADD_ADDR)) == 0) {
+  const near = segment.segAck == subflow.ssnNxt && segment.segSeq - subflow.rcvSan < SEQUENCE_SPAN;
+  if (!near || (!dataAck && (mptcp.present & (1 << ADD_ADDR)) == 0)) {
     dropSegment(segment, DropReason.NOT_ESTABLISHED);
     return true;
   }

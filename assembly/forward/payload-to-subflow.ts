@@ -14,7 +14,8 @@
 // by every retransmission inside it, since Linux refuses another mapping while one is half consumed.
 
 import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
-import { DEBUG, SACK_BLOCKS_DATA, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
+import { nowUs } from "../clock";
+import { DEBUG, HEAD_PAUSE_US, SACK_BLOCKS_DATA, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
 import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
@@ -111,6 +112,11 @@ function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
   return seqLt(ssn, subflow.ssnUna) ? min<u32>(subflow.ssnUna - ssn, length) : 0;
 }
 
+/** The host's first octet goes out on a subflow for the first time: what was counted elsewhere is over. */
+@inline function restartHead(connection: Connection): void {
+  connection.headTries = 0;
+}
+
 /**
  * Finds the piece that begins at `dsn`, at most `length` octets: its subflow, SSN and mapping. Octets that
  * must move are mapped afresh first. NONE, or why nothing can be sent.
@@ -129,6 +135,7 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
     octets = min<u32>(moving, connection.mss);
     if (!mapFresh(connection, fresh, dsn, octets, false)) return DropReason.SEND_TABLE_FULL;
     count(Counter.REINJECTED);
+    if (dsn == connection.dsnUna) restartHead(connection);
     index = sendTableFind(table, dsn);
     run = sendEntryAt(index);
     offset = <u32>(dsn - run.dsn);
@@ -233,6 +240,7 @@ function copyPiece(connection: Connection, dsn: Dsn, at: usize): DropReason {
   sendPiece(connection, dsn, at, 0, false);
   if (!mapFresh(connection, connection.active, dsn, pieceLength, false)) return DropReason.SEND_TABLE_FULL;
   count(Counter.REINJECTED);
+  if (dsn == connection.dsnUna) restartHead(connection);
   return pieceAt(connection, dsn, pieceLength);
 }
 
@@ -294,13 +302,20 @@ function noteFin(connection: Connection, finDsn: Dsn): void {
   if (dsnGt(finDsn + 1, connection.dsnNxt)) connection.dsnNxt = finDsn + 1;
 }
 
-/** The host sends its first octet again: from the second time on its subflow does not carry it, whatever else comes. */
+/**
+ * The host sends its first octet again: from the second time on, each a round trip after the one before, its subflow
+ * does not carry it, whatever else comes there.
+ */
 function noteHeadTry(connection: Connection, dsn: Dsn): void {
-  if (connection.headTries < 255) connection.headTries++;
-  if (connection.headTries < STALL_HEAD_TRIES) return;
   const index = sendTableFind(sendTableOf(connection), dsn);
   const carrier = index == 0 ? 0 : sendEntryAt(index).subflow;
-  if (carrier != 0 && anotherUsable(connection, carrier)) stallDeclare(connection, subflowAt(carrier));
+  const srtt = carrier == 0 ? 0 : <u64>subflowAt(carrier).srttUs;
+  const pause = srtt == 0 ? HEAD_PAUSE_US : srtt;
+  if (connection.headTries != 0 && nowUs() - connection.headUs < pause) return;
+  connection.headUs = nowUs();
+  if (connection.headTries < 255) connection.headTries++;
+  if (connection.headTries < STALL_HEAD_TRIES || carrier == 0) return;
+  if (anotherUsable(connection, carrier)) stallDeclare(connection, subflowAt(carrier));
 }
 
 /** True if the connection has a usable subflow besides `index` that is not stale. */

@@ -20,7 +20,7 @@ import {
   rangesOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet,
 } from "../connection/subflow";
 import { armConnection, armSubflow } from "../connection/timers";
-import { windowForSubflow } from "../connection/window";
+import { windowForHost, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { abandonSubflow, goOnElsewhere } from "../handover/abandon";
 import { handoverEnd } from "../handover/switch";
@@ -127,11 +127,31 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
   if (advanceSan(connection, subflow) && subflow.rcvSan == finSsn + 1) subflow.rcvHighest = subflow.rcvSan;
   forgeAck(connection, subflow);
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
+  if (finImplied(connection)) return;
   // The peer closes this subflow only: close our side, too, and go on elsewhere.
   if (subflow.state == SubflowState.ESTABLISHED) {
     sendFin(connection, subflow);
     if (connection.active == subflowIndex(subflow)) goOnElsewhere(connection);
   }
+}
+
+/**
+ * The peer's last DATA_ACK was lost and will not come again: in TIME_WAIT Linux answers without a DSS. A peer closes
+ * every subflow only when both DATA_FINs are acknowledged, so its FIN on all of them stands for that.
+ */
+function finImplied(connection: Connection): bool {
+  const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
+  if ((connection.flags & both) != both || connection.dsnUna != connection.localFinDsn) return false;
+  if (!dsnGt(connection.rcvDan, connection.peerFinDsn)) return false;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (!subflowHas(subflowAt(index), SubflowBit.FIN_RECEIVED)) return false;
+  }
+  connection.dsnUna = connection.localFinDsn + 1;
+  connection.shownDan = connection.dsnUna;
+  const tsn = tsnFromDsn(connection, connection.peerFinDsn + 1);
+  forgeToHost(connection, tsn, shownTan(connection), TCP_ACK, windowForHost(connection));
+  maybeCloseSubflows(connection);
+  return true;
 }
 
 // ---- abrupt --------------------------------------------------------------------------------------------
@@ -252,7 +272,7 @@ export function peerSubflowReset(connection: Connection, subflow: Subflow, segme
   if (!exact) {
     const inWindow = seqLeq(subflow.rcvSan, segment.segSeq) &&
       seqLt(segment.segSeq, subflow.rcvSan + connection.hostWindow);
-    if (inWindow) forgeAck(connection, subflow);
+    if (inWindow && !hasFlag(connection, ConnectionFlag.RESET)) forgeAck(connection, subflow);
     dropSegment(segment, DropReason.RST_OUT_OF_WINDOW);
     return;
   }

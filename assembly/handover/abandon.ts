@@ -2,20 +2,28 @@
 // afresh when the host sends them again, the peer is told by REMOVE_ADDR on another subflow, and new data
 // moves on.
 
-import { CONFIG, EngineConfig, Reason, SubflowState } from "../abi";
+import { CONFIG, Counter, EngineConfig, PathFlag, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf, setFlag } from "../connection/connection";
 import { subflowDestroy } from "../connection/lifecycle";
-import { Subflow, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
+import { pathAddress, pathAt } from "../connection/paths";
+import {
+  localAddress, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet, subflowUsable,
+} from "../connection/subflow";
 import { armConnection } from "../connection/timers";
+import { count } from "../counters";
 import { sendTableUses } from "../mapping/send-table";
-import { FORGE_OPTIONS } from "../scratch";
+import { addressEqual } from "../memory/address";
+import { FORGE_OPTIONS, OUT } from "../scratch";
 import { removeAddress } from "../signalling/addresses";
-import { forgeOnSubflow } from "../signalling/forge";
-import { writeTcpRst } from "../wire/mptcp-options";
+import { forgeAckWith, forgeOnSubflow } from "../signalling/forge";
+import { writeRemoveAddr, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
 import { standbyLater, standbyNow } from "./standby";
 import { handoverEnd, reconsider } from "./switch";
+
+/** Address ids that one REMOVE_ADDR of ours names at most. */
+@inline const REMOVED_IDS_MAX: u32 = 8;
 
 /** RFC 8684 §3.6, MP_TCPRST reasons. */
 @inline export const RST_UNSPECIFIED: u32 = 0;
@@ -40,12 +48,74 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   const id = <u32>subflow.localId;
   const closing = subflowHas(subflow, SubflowBit.FIN_SENT);
   if (connection.pinnedPath == <u32>subflow.path) connection.pinnedPath = 0; // a pin lasts until its path is lost
+  // What the host has in flight there must be sent again.
   if (sendTableUses(sendTableOf(connection), subflowIndex(subflow))) setFlag(connection, ConnectionFlag.KICK_DUE);
   subflowDestroy(subflow, reason);
   if (wasHandover) handoverEnd(connection, reason);
   if (tellPeer && wasEstablished) removeAddress(connection, id);
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;
   goOnElsewhere(connection);
+}
+
+/** True if `subflow` cannot go on: its path is down or gone, or has another address now. */
+export function pathLost(subflow: Subflow): bool {
+  const path = pathAt(subflow.path);
+  if (path.known == 0 || (path.flags & PathFlag.UP) == 0) return true;
+  const own = pathAddress(subflow.path, localAddress(subflow));
+  return own == 0 || !addressEqual(own, localAddress(subflow));
+}
+
+/** True if another established subflow than `subflow` has its path. */
+function anotherHasPath(connection: Connection, subflow: Subflow): bool {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const other = subflowAt(index);
+    if (other != subflow && subflowUsable(other) && !pathLost(other)) return true;
+  }
+  return false;
+}
+
+/**
+ * The path of `subflow` is lost. It is given up if another can carry the connection; the last one stays, silent: its
+ * path may come back as it was, and till then the host's own time-outs judge, as without us.
+ */
+export function losePath(connection: Connection, subflow: Subflow): void {
+  if (!subflowUsable(subflow) || anotherHasPath(connection, subflow)) {
+    abandonSubflow(connection, subflow, Reason.PATH_DOWN, true);
+    return;
+  }
+  if (connection.handoverPath == <u32>subflow.path) handoverEnd(connection, Reason.PATH_DOWN);
+  if (connection.pinnedPath == <u32>subflow.path) connection.pinnedPath = 0;
+  if (connection.dsnUna != connection.dsnNxt) setFlag(connection, ConnectionFlag.KICK_DUE);
+  subflowSet(subflow, SubflowBit.STALE);
+  standbyNow(connection);
+}
+
+/** A new subflow is up: those that were kept although their path is lost go now. */
+export function dropLost(connection: Connection): void {
+  let index = connection.head;
+  while (index != 0) {
+    const subflow = subflowAt(index);
+    index = subflow.next;
+    if (!subflowUsable(subflow) || !pathLost(subflow) || !anotherHasPath(connection, subflow)) continue;
+    abandonSubflow(connection, subflow, Reason.PATH_DOWN, true);
+  }
+}
+
+/**
+ * Says on `carrier`, which the peer has just joined or is about to, which of our addresses are gone: right behind
+ * the MP_JOIN ACK, so that the peer sends again what it had in flight there without waiting another round trip.
+ */
+export function announceLost(connection: Connection, carrier: Subflow): void {
+  store<u32>(OUT, connection.removedIds);
+  let octets: u32 = connection.removedCount;
+  for (let index = connection.head; index != 0 && octets < REMOVED_IDS_MAX; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    if (<i32>subflow.state < SubflowState.ESTABLISHED || subflow.localId == carrier.localId) continue;
+    if (pathLost(subflow)) store<u8>(OUT + octets++, subflow.localId);
+  }
+  if (octets == 0) return;
+  count(Counter.REMOVE_ADDR_SENT);
+  forgeAckWith(connection, carrier, writeRemoveAddr(FORGE_OPTIONS, OUT, octets));
 }
 
 /** A subflow is lost or closing: new data goes elsewhere; without any other the connection waits for REJOIN_GRACE_MS. */

@@ -39,7 +39,7 @@ function startWatch(subflow: Subflow): void {
 /** A packet came on `subflow`. */
 @inline export function stallHeard(connection: Connection, subflow: Subflow): void {
   subflow.quietUs = nowUs();
-  if (subflowHas(subflow, SubflowBit.STALE)) revive(connection, subflow);
+  if (subflowHas(subflow, SubflowBit.STALE)) revive(connection, subflow, false);
 }
 
 /** The timer fired: stale, or not silent for long enough. The caller arms the timer. */
@@ -66,11 +66,18 @@ export function stallDeclare(connection: Connection, subflow: Subflow): void {
   else kick(connection);
 }
 
-/** It is heard again: it may carry new data, and the host's time-out will do for the rest. */
-function revive(connection: Connection, subflow: Subflow): void {
+/**
+ * It is heard again, or its path is back: it may carry new data. `lost`: what was in flight is lost for certain, so
+ * the host is made to send it again; else the host's own judgement will do.
+ */
+export function revive(connection: Connection, subflow: Subflow, lost: bool): void {
   subflowClear(subflow, SubflowBit.STALE);
+  subflow.quietUs = nowUs();
   store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.NONE, subflow), 0, EventRecord.VALUE);
-  if (connection.active == subflowIndex(subflow)) clearFlag(connection, ConnectionFlag.KICK_DUE);
+  if (connection.active == subflowIndex(subflow)) {
+    if (lost) kick(connection);
+    clearFlag(connection, ConnectionFlag.KICK_DUE);
+  }
   if (subflow.ssnUna != subflow.ssnNxt) startWatch(subflow);
   reconsider(connection, true);
 }

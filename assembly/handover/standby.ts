@@ -8,13 +8,18 @@ import { JOIN_RETRY_MAX_US, JOIN_RETRY_US, STANDBY_DELAY_US } from "../config";
 import { pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { pathAt } from "../connection/paths";
-import { subflowAt } from "../connection/subflow";
+import { subflowAt, SubflowBit, subflowHas } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { joinObstacle, joinStart, joinWanted, subflowOnPath } from "../signalling/join";
 
+/** True if nothing can carry new data now. */
+function stranded(connection: Connection): bool {
+  return connection.active == 0 || subflowHas(subflowAt(connection.active), SubflowBit.STALE);
+}
+
 /** True if a subflow on `path` would be preferred to the active one. */
 function wouldBeActive(connection: Connection, path: u32): bool {
-  if (connection.active == 0) return true;
+  if (stranded(connection)) return true;
   if (connection.pinnedPath != 0) return connection.pinnedPath == path;
   if ((pathAt(path).flags & PathFlag.BACKUP) != 0) return false;
   return pathRank(connection.classId, path) < pathRank(connection.classId, subflowAt(connection.active).path);
@@ -25,10 +30,10 @@ export function standbyJoin(connection: Connection): void {
   connection.joinUs = 0;
   if (!hasFlag(connection, ConnectionFlag.OPENER)) return;
   // RFC 8684 §3.1: no join before the peer has confirmed; but with no subflow left there is nothing to lose.
-  if (!hasFlag(connection, ConnectionFlag.CONFIRMED) && connection.active != 0) return;
+  if (!hasFlag(connection, ConnectionFlag.CONFIRMED) && !stranded(connection)) return;
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return;
   const inAdvance = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
-  if (!inAdvance && connection.active != 0) return;
+  if (!inAdvance && !stranded(connection)) return;
   for (let path: u32 = 1; path <= PATH_MAX; path++) {
     if (!joinWanted(path) || subflowOnPath(connection, path) != 0) continue;
     if (joinObstacle(connection, path) != Reason.NONE) continue;
@@ -39,7 +44,7 @@ export function standbyJoin(connection: Connection): void {
 /** A join failed or a subflow was lost: look again after a while that doubles with each failure. */
 export function standbyLater(connection: Connection): void {
   let pause = JOIN_RETRY_US << connection.joinTries;
-  if (connection.active == 0 && pause > 2 * JOIN_RETRY_US) pause = 2 * JOIN_RETRY_US;
+  if (stranded(connection) && pause > 2 * JOIN_RETRY_US) pause = 2 * JOIN_RETRY_US;
   connection.joinUs = nowUs() + (pause > JOIN_RETRY_MAX_US ? JOIN_RETRY_MAX_US : pause);
   armConnection(connection);
 }
@@ -50,6 +55,6 @@ export function standbyLater(connection: Connection): void {
  */
 export function standbyNow(connection: Connection): void {
   const grownUp = connection.createdUs + STANDBY_DELAY_US;
-  connection.joinUs = connection.active != 0 && grownUp > nowUs() ? grownUp : nowUs();
+  connection.joinUs = !stranded(connection) && grownUp > nowUs() ? grownUp : nowUs();
   armConnection(connection);
 }

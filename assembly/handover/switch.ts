@@ -71,7 +71,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
   }
   const before = connection.active;
   if (chosen != before) {
-    if (before != 0) transitionStart(connection, subflowAt(before));
+    if (before != 0 && !subflowHas(subflowAt(before), SubflowBit.STALE)) transitionStart(connection, subflowAt(before));
     connection.active = chosen;
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);

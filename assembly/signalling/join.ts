@@ -128,6 +128,7 @@ export function joinStart(connection: Connection, path: u32, backup: bool, comma
   subflow.nonceLocal = drawU32() | 1; // never 0
   subflow.localId = <u8>pathAddressId(path, local);
   subflow.remoteId = <u8>remoteIdFound;
+  keepAddress(connection, subflow.localId);
   subflow.joinCommand = commandId;
   subflow.rttUs = nowUs();
   subflow.rttSsn = subflow.ssnNxt;
@@ -240,6 +241,18 @@ export function forgetRemote(connection: Connection, id: u32): void {
     connection.remoteCount--;
     return;
   }
+}
+
+/** Our address `id` is in use again: it is no longer said to be gone. */
+function keepAddress(connection: Connection, id: u32): void {
+  let kept: u32 = 0;
+  let ids: u32 = 0;
+  for (let i: u32 = 0; i < <u32>connection.removedCount; i++) {
+    const removed = (connection.removedIds >> (i * 8)) & 0xff;
+    if (removed != id) ids |= removed << (kept++ * 8);
+  }
+  connection.removedIds = ids;
+  connection.removedCount = <u8>kept;
 }
 
 /** True if the policy wants `path` joined in advance. */

@@ -56,3 +56,11 @@ export function repeatPrio(connection: Connection, last: bool): void {
     if (last) subflowClear(subflow, SubflowBit.PRIO_PENDING);
   }
 }
+
+/** True while an MP_PRIO of ours is being repeated. */
+export function prioPending(connection: Connection): bool {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (subflowHas(subflowAt(index), SubflowBit.PRIO_PENDING)) return true;
+  }
+  return false;
+}

@@ -24,6 +24,7 @@ describe.each(ROLES)("one of two subflows goes, we are the %s", (role) => {
     const data = e.peerData(0, 100, { flow: e.flow2, at: 0 }, { ssn: 1 });
     expect(delivered(data)).toMatchObject([{ flags: expect.not.stringMatching(/F/), seq: e.tan(0) }]);
     e.fromPeer({ at: 1, acks: 1 }); // the ACK of our FIN
+    e.fromPeer({ flow: e.flow2, at: 100, acks: 100 }, [e.dataAck(100)]);
     e.scene.advance(20_000_000);
     expect(subflows(e)).toBe(1);
     expect(connections(e)).toBe(1);
@@ -123,7 +124,6 @@ describe("the last subflow goes", () => {
   const lose = {
     "by RST": (e: Established) => e.fromPeer({ flags: "RA" }, []),
     "by FIN": (e: Established) => e.fromPeer({ flags: "FA" }),
-    "with its path": (e: Established) => e.scene.setPath(1, { address4: "10.0.1.1", flags: 0 }),
   };
 
   it.each(Object.entries(lose))("N-40 %s: the host is reset only after the grace period", (_, loss) => {
@@ -143,6 +143,19 @@ describe("the last subflow goes", () => {
     const out = [loss(e), e.scene.advance(1_100)];
     expect(out.flatMap(delivered).filter(({ flags }) => flags !== "A")).toMatchObject([{ flags: "RA", seq: e.tan(0) }]);
     expect([connections(e), subflows(e)]).toEqual([0, 0]);
+  });
+
+  it("N-40 with its path: it stays, in case the path comes back as it was, and then goes on at once", () => {
+    const e = opener(GRACE);
+    const path = { address4: "10.0.1.1" };
+    e.hostData(0, 2 * 1436);
+    expect(delivered(e.scene.setPath(1, { ...path, flags: 0 }))).toEqual([]);
+    for (let ms = 0; ms < 10_000; ms += 100) expect(e.scene.advance(100_000).toHost).toEqual([]);
+    expect(connections(e)).toBe(1);
+    const back = e.scene.setPath(1, path);
+    expect(back.icmpToHost.map(({ error }) => error)).toEqual(["too big"]);
+    const [again] = e.on(e.initial, sent(e.hostData(0, 1436)));
+    expect(again?.seq).toBe(e.initial.iss + 1);
   });
 
   it("N-40 a new join within the grace period saves it", () => {
