@@ -35,6 +35,8 @@ export interface SubflowStatus {
   packetsSent: number;
   packetsReceived: number;
   bytesRetransmitted: number;
+  /** Entries of its RECV table. */
+  recvRuns: number;
 }
 
 export interface ConnectionStatus {
@@ -58,6 +60,8 @@ export interface ConnectionStatus {
   bytesSent: number;
   bytesReceived: number;
   bytesUnacked: number;
+  /** Entries of its SEND table: 1 while nothing moves from path to path. */
+  sendRuns: number;
   handovers: number;
   subflows: SubflowStatus[];
 }
@@ -133,6 +137,7 @@ function connectionStatus(
     bytesSent: Number(connection.bytesSent),
     bytesReceived: Number(connection.bytesReceived),
     bytesUnacked: Number(connection.bytesUnacked),
+    sendRuns: connection.sendRuns,
     handovers: connection.handovers,
     subflows: connection.subflows.map((subflow) => subflowStatus(subflow, nameOf)),
   };
@@ -160,6 +165,7 @@ function subflowStatus(subflow: SnapshotSubflow, nameOf: (id: number) => string)
     packetsSent: Number(subflow.packetsSent),
     packetsReceived: Number(subflow.packetsReceived),
     bytesRetransmitted: Number(subflow.retransmitted),
+    recvRuns: subflow.recvRuns,
   };
 }
 

@@ -1,6 +1,7 @@
 // A Shunt daemon on a lab host, and the command line that talks to it.
 
 import { existsSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -79,6 +80,12 @@ export class Shunt {
     return this.command("handover", "--to", to, ...options);
   }
 
+  /** The same as `handover`, by the control API itself: no program has to start. Answers whether all moved. */
+  async requestHandover(to: string, mode: "make-before-break" | "break-before-make"): Promise<boolean> {
+    const answer = await post(this.socket, "/v1/handover", { to, mode });
+    return (JSON.parse(answer) as { ok?: boolean }).ok === true;
+  }
+
   /** The engine's counters by name, as Prometheus is told them. */
   async counters(): Promise<Record<string, number>> {
     const text = await this.host.exec(["curl", "-sS", "--unix-socket", this.socket, "http://shunt/metrics"]);
@@ -90,6 +97,21 @@ export class Shunt {
   async stop(): Promise<Exit> {
     return this.program.stop("SIGTERM", 10_000);
   }
+}
+
+/** A request to the control API; resolves with the answer's body. */
+function post(socketPath: string, path: string, body: object): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const sent = request({ socketPath, path, method: "POST", headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve(text)).on("error", reject);
+    });
+    sent.on("error", reject).end(JSON.stringify(body));
+  });
 }
 
 /** Runs the command line on a host. */

@@ -170,6 +170,7 @@ test("status marks the subflow that carries new data", () => {
     packetsSent: 1,
     packetsReceived: 1,
     bytesRetransmitted: 0,
+    recvRuns: 1,
   };
   const text = statusText({
     version: VERSION,
@@ -197,6 +198,7 @@ test("status marks the subflow that carries new data", () => {
         bytesSent: 10,
         bytesReceived: 2_000_000,
         bytesUnacked: 0,
+        sendRuns: 1,
         handovers: 1,
         subflows: [subflow, { ...subflow, number: 1, path: "ethernet", active: false, srttMs: null }],
       },

@@ -228,7 +228,7 @@ test("status has names for paths and ages for times", async () => {
     packetsSent: 3,
     packetsReceived: 4,
     retransmitted: 5,
-    recvRuns: 0,
+    recvRuns: 3,
     createdUs: 0,
   };
   const { localPort, remotePort, local, remote } = subflow;
@@ -248,15 +248,20 @@ test("status has names for paths and ages for times", async () => {
     bytesSent: 1,
     bytesReceived: 2,
     bytesUnacked: 0,
-    sendRuns: 0,
+    sendRuns: 2,
     handovers: 0,
     createdUs: Number(process.hrtime.bigint() / 1000n) - 5_000_000,
     subflows: [subflow],
   });
   const status = await client.call<Status>("GET", "/v1/status");
-  expect(status.connections[0]).toMatchObject({ id: ID, activePath: "ethernet", pinnedPath: null });
+  expect(status.connections[0]).toMatchObject({ id: ID, activePath: "ethernet", pinnedPath: null, sendRuns: 2 });
   expect(status.connections[0]?.ageSeconds).toBeCloseTo(5, 0);
-  expect(status.connections[0]?.subflows[0]).toMatchObject({ path: "ethernet", srttMs: 12.35, minRttMs: null });
+  expect(status.connections[0]?.subflows[0]).toMatchObject({
+    path: "ethernet",
+    srttMs: 12.35,
+    minRttMs: null,
+    recvRuns: 3,
+  });
   expect(status.paths.map((path) => path.name)).toEqual(["wifi", "ethernet"]);
 });
 
