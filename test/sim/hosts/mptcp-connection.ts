@@ -202,12 +202,11 @@ export class MptcpConnection implements Socket {
 
   /** The peer's data ends before octet `at`. */
   dataFin(at: number, subflow: Subflow): void {
-    if (this.rcv.finished) {
-      subflow.connection.wantAck(); // it has not heard that we know
-      return;
-    }
+    const known = this.rcv.finished;
     this.rcv.finIs(at);
-    if (this.rcv.finished) this.peerClosed();
+    if (known)
+      subflow.connection.wantAck(); // the peer has not heard of it
+    else if (this.rcv.finished) this.peerClosed();
   }
 
   private peerClosed(): void {
