@@ -156,6 +156,8 @@ describe("two smoltcp hosts back to back", () => {
     line.wait(20 * SECOND);
     expect([client.finished, client.read().length, client.finished]).toEqual([false, 100, true]);
     expect([client.drained, server.drained]).toEqual([true, true]);
+    const again = first.connect(A, B, line.nowUs);
+    line.run(line.nowUs + SECOND, () => again.state === "open");
   });
 
   it("finishes a close() that came before the handshake was over, and is silent when that is aborted", () => {
