@@ -2,6 +2,7 @@
 
 import * as abi from "../../host/engine/abi.ts";
 import { Random } from "../model/random.ts";
+import { MptcpStack } from "./hosts/mptcp.ts";
 import { SmoltcpStack } from "./hosts/smoltcp.ts";
 import { TcpStack } from "./hosts/tcp.ts";
 import { Machine } from "./machine.ts";
@@ -89,7 +90,7 @@ function stackOf(s: Scenario, side: Side, plan: HostPlan, random: Random): Stack
       congestionControl: "none",
     });
   }
-  return new TcpStack({
+  const options = {
     addresses,
     random: new Random(random.bits()),
     sack: plan.sack,
@@ -102,5 +103,7 @@ function stackOf(s: Scenario, side: Side, plan: HostPlan, random: Random): Stack
     repacketise: plan.repacketise,
     shortWrites: plan.shortWrites,
     issNear: plan.issNear,
-  });
+  };
+  if (plan.kind === "tcp") return new TcpStack(options);
+  return new MptcpStack({ ...options, ...plan.native, tolerant: s.boxes.length > 0 });
 }

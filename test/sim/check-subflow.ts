@@ -154,7 +154,7 @@ export class SubflowCheck {
   /** DATA_ACK and window, held against the host's own. */
   private grants(p: Packet): void {
     const { record, side } = this;
-    const dan = this.acknowledgedData(p, otherSide(side));
+    const dan = this.acknowledgedData(p, otherSide(side)) ?? (option(p, "mpCapable") ? 1 : undefined);
     if (dan === undefined) return;
     const host = record.hosts[side];
     const edge = dan + p.win * 2 ** this.scale;
@@ -223,6 +223,7 @@ export class SubflowCheck {
 
   private payload(p: Packet, left: number, right: number): void {
     const { record, side } = this;
+    this.demand(left >= 1, () => `payload at ${left}`);
     const shift = this.shiftOf(p, left, right);
     if (shift === undefined) return;
     this.demand(isStream(record, side, left + shift, p.payload), () => `wrong octets at ${left}, shift ${shift}`);

@@ -13,6 +13,8 @@ export interface Made {
   toWire: Segment[];
   /** Towards the stack. */
   toHost: Segment[];
+  /** ICMP errors for the stack. */
+  errors: Uint8Array[];
   events: SceneEvent[];
   /** Why a packet went no further, "" if it did. */
   dropped: string;
@@ -20,7 +22,7 @@ export interface Made {
 
 /** The wheel of timers is this late at most. */
 const WHEEL_US = 64;
-const NOTHING: Made = { toWire: [], toHost: [], events: [], dropped: "" };
+const NOTHING: Made = { toWire: [], toHost: [], errors: [], events: [], dropped: "" };
 
 export class Machine {
   readonly stack: Stack;
@@ -99,13 +101,13 @@ export class Machine {
   private after(outcome: Outcome, gsoSize: number): Made {
     const { packet, octets } = outcome;
     const passed = packet && octets ? cut({ octets, p: packet }, gsoSize) : [];
-    const { toWire, toHost } = this.outbox(outcome);
+    const { toWire, toHost, errors } = this.outbox(outcome);
     const dropped = outcome.verdict === "drop" ? outcome.reason : "";
-    return { toWire: [...passed, ...toWire], toHost, events: outcome.events, dropped };
+    return { toWire: [...passed, ...toWire], toHost, errors, events: outcome.events, dropped };
   }
 
-  private outbox(outcome: Outcome): { toWire: Segment[]; toHost: Segment[] } {
-    const made = { toWire: [] as Segment[], toHost: [] as Segment[] };
+  private outbox(outcome: Outcome): Pick<Made, "toWire" | "toHost" | "errors"> {
+    const made = { toWire: [] as Segment[], toHost: [] as Segment[], errors: [] as Uint8Array[] };
     if (this.engine === undefined) return made;
     const { view, octets } = this.engine.engine;
     const [wire, host] = [outcome.toWire.values(), outcome.toHost.values()];
@@ -114,8 +116,12 @@ export class Machine {
       const at = view.getUint32(entry + abi.OutboxEntry.OFFSET, true);
       const own = octets.slice(at, at + view.getUint32(entry + abi.OutboxEntry.LENGTH, true));
       const outwards = view.getUint32(entry + abi.OutboxEntry.DIRECTION, true) === abi.Direction.WIRE;
-      const p = isIcmp(own) ? decode(own) : ((outwards ? wire : host).next().value as Packet);
-      (outwards ? made.toWire : made.toHost).push({ octets: own, p });
+      if (isIcmp(own)) made.errors.push(own);
+      else
+        (outwards ? made.toWire : made.toHost).push({
+          octets: own,
+          p: (outwards ? wire : host).next().value as Packet,
+        });
     }
     return made;
   }

@@ -7,6 +7,7 @@ import type { Scene } from "../scene.ts";
 import { Application, streamOctets } from "./application.ts";
 import { addressesAt, hasEngine, machineOf, pathCommand } from "./cast.ts";
 import { Checkers, SERVER_PORT } from "./checkers.ts";
+import { MptcpStack } from "./hosts/mptcp.ts";
 import { Coalesce, type Middlebox, Split, Strip } from "./middlebox.ts";
 import { addressOf, CALM, SIDES, type Side } from "./network.ts";
 import { type Action, type ConnectionPlan, octetsOf, type Scenario, scenarioOf } from "./scenario.ts";
@@ -38,13 +39,18 @@ interface Running {
   settled: boolean;
 }
 
-export function runSeed(
-  seed: number,
-  options: { log?: (line: string) => void; build?: Scenario["build"] } = {},
-): Result {
+export interface RunOptions {
+  /** Is given a line per packet and hop. */
+  log?: (line: string) => void;
+  /** Fault of assembly/faults.ts to plant in every engine; only the debug build can have one. */
+  fault?: number;
+  build?: Scenario["build"];
+}
+
+export function runSeed(seed: number, options: RunOptions = {}): Result {
   const scenario = scenarioOf(seed);
-  if (options.build !== undefined) scenario.build = options.build;
-  return new Run(scenario, options.log).run();
+  scenario.build = options.build ?? scenario.build;
+  return new Run(scenario, options).run();
 }
 
 class Run {
@@ -59,7 +65,7 @@ class Run {
   private healed = false;
   private finishUs = 0;
 
-  constructor(s: Scenario, log?: (line: string) => void) {
+  constructor(s: Scenario, { log, fault = 0 }: RunOptions) {
     this.s = s;
     const random = new Random(Math.imul(s.seed, 0x85ebca6b) ^ 0x5bd1e995);
     const native = { a: s.hosts.a.kind === "mptcp", b: s.hosts.b.kind === "mptcp" };
@@ -70,6 +76,7 @@ class Run {
     this.world = new World(random, machines, s.paths, this.checkers);
     this.world.log = log;
     this.startUs = this.world.nowUs;
+    for (const side of SIDES) machines[side].engine?.engine.exports.plantFault?.(fault);
     this.fresh = { a: liveState(machines.a.engine), b: liveState(machines.b.engine) };
     this.furnish(random);
   }
@@ -264,6 +271,13 @@ class Run {
   }
 
   private tell(side: Side, path: number, up: boolean, hasAddress = true): void {
+    const { stack } = this.world.machines[side];
+    if (stack instanceof MptcpStack) {
+      const address = addressOf(side, path, this.s.family);
+      if (up) stack.gainAddress(address, this.world.nowUs);
+      else if (!hasAddress) stack.loseAddress(address);
+      this.world.react(side);
+    }
     if (!hasEngine(this.s, side)) return;
     const what = `path ${path} ${up ? "up" : "down"}${hasAddress ? "" : ", address gone"}`;
     this.world.command(side, what, (engine) => engine.setPath(path, pathCommand(this.s, side, path, up, hasAddress)));

@@ -3,6 +3,7 @@
 
 import { Random } from "../model/random.ts";
 import { type Plan, planned } from "./application.ts";
+import type { MptcpOptions } from "./hosts/mptcp-options.ts";
 import type { StripKind } from "./middlebox.ts";
 import { CALM, type Conditions, SIDES, type Side } from "./network.ts";
 
@@ -23,8 +24,8 @@ export interface HostPlan {
   shortWrites: number;
   /** Initial numbers this close below the wrap; undefined: anywhere. */
   issNear: number | undefined;
-  /** MPTCP stacks only: takes no notice of MP_PRIO. */
-  ignoresPriority: boolean;
+  /** What an MPTCP stack does, if it is one. */
+  native: Partial<MptcpOptions>;
 }
 
 export interface ConnectionPlan {
@@ -78,8 +79,6 @@ export interface Scenario {
 }
 
 const SECOND = 1_000_000;
-/** There are MPTCP stacks to play with. */
-const NATIVE = false;
 /** Octets that the streams of a scenario have together: what a seed may cost. */
 const OCTETS_MAX = 120_000;
 
@@ -117,8 +116,7 @@ export function scenarioOf(seed: number): Scenario {
 }
 
 function castOf(random: Random): Cast {
-  const native = random.chance(0.4);
-  if (native && NATIVE) return random.pick(["clientAndNative", "nativeAndServer"]);
+  if (random.chance(0.35)) return random.pick(["clientAndNative", "nativeAndServer"]);
   return random.pick(["both", "both", "both", "both", "both", "clientAndPlain", "plainAndServer"]);
 }
 
@@ -135,7 +133,18 @@ function hostPlan(random: Random): HostPlan {
     repacketise: random.pick([0, 0.1, 0.5]),
     shortWrites: random.pick([0, 0, 0.3]),
     issNear: random.chance(0.3) ? 60_000 : undefined,
-    ignoresPriority: random.chance(0.3),
+    native: {
+      dsnOctets: random.pick([4, 8, 8]),
+      bulk: random.pick([1, 1, 4, 16]),
+      dssOnFirst: random.pick([0, 0, 0.5]),
+      backlog: random.pick([0, 0, 0.3]),
+      dropAtData: random.pick([0, 0, 0.03]),
+      obeyPriority: random.chance(0.7),
+      spread: random.chance(0.6),
+      extraSubflows: random.pick([2, 2, 8]),
+      autoJoin: random.chance(0.6),
+      announce: random.chance(0.6),
+    },
   };
 }
 

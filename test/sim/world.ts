@@ -3,9 +3,10 @@
 
 import type { Random } from "../model/random.ts";
 import { type Packet, show } from "../packet.ts";
+import { decodeIcmp } from "../packet-icmp.ts";
 import type { Outcome, Scene, SceneEvent } from "../scene.ts";
 import type { Application } from "./application.ts";
-import { protocolOf } from "./hosts/icmp.ts";
+import { demand } from "./connection-record.ts";
 import type { Machine, Made } from "./machine.ts";
 import { Network, otherSide, SIDES, type Side } from "./network.ts";
 import type { Segment } from "./segment.ts";
@@ -165,20 +166,21 @@ export class World {
         this.observer.event(side, event);
       }
       for (const segment of made.toWire) this.leave(side, segment);
+      for (const octets of made.errors) {
+        const { error, mtu, quoted, checksumValid } = decodeIcmp(octets);
+        this.note(() => `${side} host  ← ICMP ${error}, MTU ${mtu}, about ${quoted.seq}`);
+        demand(checksumValid, () => "ICMP with a wrong checksum");
+        this.machines[side].stack.input(octets, this.nowUs);
+      }
       for (const segment of made.toHost) this.toHost(side, segment);
     }
   }
 
   private toHost(side: Side, segment: Segment): void {
-    const { octets, p } = segment;
-    if (protocolOf(octets) !== 6) {
-      this.note(() => `${side} host  ← ICMP`);
-      this.machines[side].stack.input(octets, this.nowUs);
-    } else if (p.checksumValid) {
-      this.note(() => `${side} host  ← ${show(p)}`);
-      this.observer.stackGets(side, p);
-      this.machines[side].input(segment, this.nowUs);
-    } // a wrong checksum: a SYN that the engine consumed
+    if (!segment.p.checksumValid) return; // a SYN that the engine consumed
+    this.note(() => `${side} host  ← ${show(segment.p)}`);
+    this.observer.stackGets(side, segment.p);
+    this.machines[side].input(segment, this.nowUs);
   }
 
   private leave(side: Side, segment: Segment): void {
