@@ -1,4 +1,4 @@
-// The DAN pull: one octet below the window makes the peer say what its DATA_ACK has not said yet.
+// The DAN pull (docs/CONFORMANCE.md N-108): one octet below the window makes the peer say what its DATA_ACK has not said yet.
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
@@ -30,7 +30,7 @@ function pullTimes(e: Established, ms: number): number[] {
 }
 
 describe("a DAN pull", () => {
-  it("leaves half a round trip after the peer has acknowledged on the subflow only: one octet, no DSS", () => {
+  it("N-108 leaves half a round trip after the peer has acknowledged on the subflow only: one octet, no DSS", () => {
     const e = slow();
     expect(lag(e).toWire).toEqual([]);
     expect(e.scene.advance(RTT_US / 2 - 1000).toWire).toEqual([]);
@@ -53,7 +53,7 @@ describe("a DAN pull", () => {
     expect(e.scene.advance(MIN_US).toWire).toHaveLength(1);
   });
 
-  it("is not armed where the DATA_ACK covers what the subflow has acknowledged", () => {
+  it("N-108 is not armed where the DATA_ACK covers what the subflow has acknowledged", () => {
     const e = slow();
     e.fromPeer({ acks: 1000 }, [e.dataAck(1000)]);
     expect(pullTimes(e, 1000)).toEqual([]);
@@ -81,7 +81,7 @@ describe("a DAN pull", () => {
     expect(pulls(e)).toBe(0);
   });
 
-  it("is tried four times, each pause twice as long; a DATA_ACK that moves allows four more", () => {
+  it("N-108 is tried four times, each pause twice as long; a DATA_ACK that moves allows four more", () => {
     const e = slow();
     lag(e);
     expect(pullTimes(e, 2000)).toEqual([50, 150, 350, 750]);
@@ -112,7 +112,7 @@ describe("the answer to a DAN pull", () => {
     return e;
   }
 
-  it("with a fresh DATA_ACK moves the host's TAN; its DSACK is for us, not for the host", () => {
+  it("N-108 with a fresh DATA_ACK moves the host's TAN; its DSACK is for us, not for the host", () => {
     const e = asked();
     const out = e.fromPeer({ acks: 1000 }, [e.dataAck(1000), report(e)]);
     expect(delivered(out)).toMatchObject([{ flags: "A", ack: e.tsn(1000) }]);
