@@ -6,10 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Counters } from "../../test/lab/emulator.ts";
 import { type Measure, measure, readArrivals } from "./gap.ts";
 import type { Direction, Event, PathName } from "./series.ts";
-import { PATHS, recordsIn, type Stand, type Stream, type StreamShape } from "./stand.ts";
+import { PATHS, recordsIn, type Stand, type Stream } from "./stand.ts";
 
-/** 20 Mbit/s. Segments are full whatever the record's size, so a record is none of the sizes a segment can have. */
-const SHAPE: StreamShape = { rate: 2000, size: 1250 };
+/** 20 Mbit/s. */
+const BYTES_PER_SECOND = 2_500_000;
+/** A sender's segments are at least this much of full ones on average, or the stream is not what is to be measured. */
+const FULL_MIN = 0.95;
 /** From the connect to the first control window: slow start, the standby's join, the programs' compilers. */
 const WARM_MS = 900;
 /** How long a stream that is told to end may take, ms. */
@@ -54,8 +56,9 @@ type Wire = Record<Direction, Record<PathName, Counters>>;
 export async function performRun(stand: Stand, run: number, options: RunOptions): Promise<Sample[]> {
   const { series } = stand;
   await stand.emulator.reset();
-  if (options.captures) await capture(stand, join(options.captures, `${series.id}-${stand.system.client}-${run}`));
-  const streams = await Promise.all(options.directions.map((direction) => stand.stream(direction, SHAPE)));
+  if (options.captures)
+    await capture(stand, join(options.captures, `${series.id}-${stand.system.client}-${stand.system.server}-${run}`));
+  const streams = await Promise.all(options.directions.map((direction) => stand.stream(direction, BYTES_PER_SECOND)));
   const connected = performance.now();
   try {
     if (series.standby) await stand.joined(streams);
@@ -65,6 +68,7 @@ export async function performRun(stand: Stand, run: number, options: RunOptions)
     const happened: Happened[] = [];
     for (const event of series.events) {
       await sleep(series.controlMs);
+      if (event === series.events[0]) for (const stream of streams) await checkSegments(stand, stream);
       const before = await readWire(stand);
       const atNs = process.hrtime.bigint();
       await stand.happen(event);
@@ -123,8 +127,19 @@ async function checkFlows(stand: Stand): Promise<void> {
   }
 }
 
+/** The stream came in full segments, as far as retransmissions let it. */
+async function checkSegments(stand: Stand, { direction, port, size }: Stream): Promise<void> {
+  const flows = await stand.emulator.flows("wifi");
+  const flow = flows[direction === "up" ? "forward" : "backward"].find(({ source, destination }) =>
+    (direction === "up" ? source : destination).endsWith(`:${port}`),
+  );
+  const mean = (flow?.payloadBytes ?? 0) / (flow?.packets ?? 1);
+  if (mean < size * FULL_MIN)
+    throw new Error(`${direction}: segments of ${mean.toFixed(0)} bytes, full ones are ${size}`);
+}
+
 /** Measures one stream's view of one event, after the wire has proved that the event took place. */
-function sampleOf(stand: Stand, run: number, happened: Happened, { direction, file }: Stream): Sample {
+function sampleOf(stand: Stand, run: number, happened: Happened, { direction, file, size }: Stream): Sample {
   const { series, system } = stand;
   const { event, atNs, tookMs, before, after } = happened;
   const carried = (path: PathName): number =>
@@ -136,7 +151,7 @@ function sampleOf(stand: Stand, run: number, happened: Happened, { direction, fi
   if (wire[event.to] < CARRIED_MIN) {
     throw new Error(`${direction}: ${event.to} carried ${wire[event.to]} bytes after the event, ${from} ${wire[from]}`);
   }
-  const measured = measure(readArrivals(file, atNs), series.windowMs, series.controlMs, SHAPE.size);
+  const measured = measure(readArrivals(file, atNs), series.windowMs, series.controlMs, size);
   const what = { series: series.id, system: system.name, direction, event: event.name, run };
   return { ...what, atNs: `${atNs}`, tookMs, wire, ...measured };
 }

@@ -20,12 +20,16 @@ const ENDPOINT: Record<PathName, string> = { wifi: "1", ethernet: "2" };
 /** How long the standby may take to be joined, and a path to come back, ms. */
 const SETTLE_MS = 5000;
 
-/** What a sender makes. */
-export interface StreamShape {
-  /** Records per second. */
-  rate: number;
-  /** Bytes per record. */
-  size: number;
+/**
+ * Payload of a sender's full segments, bytes: with records of this size none is smaller. (Nagle's algorithm alone lets a
+ * small one through per round trip.) A proxied host is shown an MSS, a kernel subtracts what its own options need, and
+ * between two kernels timestamps take another 12 bytes.
+ */
+function fullSegment({ client, server }: System, direction: Direction): number {
+  const sender = direction === "up" ? client : server;
+  if (sender === "shunt") return direction === "up" ? 1436 : 1440;
+  if (client !== server) return 1432;
+  return direction === "up" ? 1424 : 1420;
 }
 
 export interface StandOptions {
@@ -42,6 +46,8 @@ export interface Stream {
   port: number;
   /** Where the receiver writes. */
   file: string;
+  /** Bytes per record. */
+  size: number;
 }
 
 function topologyOf(series: Series, system: System): Topology {
@@ -120,16 +126,17 @@ export class Stand {
     return recordsIn(line);
   }
 
-  /** Starts a stream; resolves when it is connected. */
-  async stream(direction: Direction, { rate, size }: StreamShape): Promise<Stream> {
+  /** Starts a stream of full segments; resolves when it is connected. */
+  async stream(direction: Direction, bytesPerSecond: number): Promise<Stream> {
+    const size = fullSegment(this.system, direction);
     const file = join(this.lab.directory, `arrivals-${this.next++}.csv`);
-    const shape = ["--rate", `${rate}`, "--size", `${size}`, "--full", "--file", file];
+    const shape = ["--rate", `${bytesPerSecond / size}`, "--size", `${size}`, "--full", "--file", file];
     const to = ["connect", "--to", this.lab.host("server").address("wifi"), "--port", `${PORT}`];
     const program = this.client.spawn(
       this.command("client", [...to, ...shape, ...(direction === "up" ? ["--up"] : [])]),
     );
     const line = await program.line(/"connected"/);
-    return { direction, program, file, port: Number(line.match(/:(\d+)"/)?.[1]) };
+    return { direction, program, file, size, port: Number(line.match(/:(\d+)"/)?.[1]) };
   }
 
   /** Waits until every stream has its second subflow. */
