@@ -150,6 +150,30 @@ describe.each(CASES)("closing, $role, IPv$family", ({ family, role }) => {
     expect(e.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(0);
   });
 
+  it("N-113 the last DATA_ACK is lost, and the peer has closed every subflow: its FINs stand for it", () => {
+    for (const connect of [single[role], joined.bind(undefined, role)]) {
+      const e = after100and50(connect({ family }));
+      e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+      e.fromHost({ at: 100, acks: 51, flags: "FA" }); // LAST_ACK
+      // The peer has acknowledged that in a packet that was lost; in TIME_WAIT it speaks without a DSS.
+      const first = e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []);
+      const outs = [first, ...(e.second ? [e.fromPeer({ flow: e.flow2, flags: "FA" }, [])] : [])];
+      const told = outs.map((out) => delivered(out).filter(({ ack }) => ack === e.tsn(101)));
+      expect(told.map((packets) => packets.length)).toEqual(e.second ? [0, 1] : [1]); // not before the last one
+      expect(told.at(-1)).toMatchObject([{ flags: "A", seq: e.tan(51), checksumValid: true }]);
+      const closing = e.scene.advance(2_000_000).toWire.filter(({ flags }) => flags === "FA");
+      expect(new Set(closing.map(({ src }) => src)).size).toBe(e.second ? 2 : 1); // our own FINs follow
+    }
+  });
+
+  it("N-113 not while the host's octets lack an acknowledgement, nor on one of two subflows", () => {
+    const e = after100and50(joined(role, { family }));
+    e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+    e.hostData(100, 50, { acks: 51, flags: "FPA" });
+    const outs = [e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []), e.fromPeer({ flow: e.flow2, flags: "FA" }, [])];
+    expect(outs.flatMap(delivered).filter(({ ack }) => ack !== e.tsn(100))).toEqual([]);
+  });
+
   it("N-23 the host closes its direction; 10 MB from the peer arrive all the same", () => {
     const e = after100and50(single[role]({ family }));
     e.fromHost({ at: 100, acks: 50, flags: "FA" });

@@ -98,6 +98,22 @@ describe("the link of the only subflow goes", () => {
     expect(delivered(data)).toMatchObject([{ seq: e.tan(0) }]);
   });
 
+  it("N-84 REMOVE_ADDR of the lost address follows right behind the MP_JOIN ACK, and is repeated", () => {
+    const e = opener({ flags: abi.ConfigFlag.SET_OPERATIONS });
+    e.hostData(0, 1000);
+    const lost = down(e, 1);
+    const answered = e.answerJoin([lost, e.scene.advance(64)].flatMap(sent));
+    const [ack, remove, ...others] = e.on(e.flow2, answered.toWire) as [p.Packet, p.Packet];
+    expect(others).toEqual([]);
+    expect(p.option(ack, "mpJoin")?.form).toBe("ack");
+    expect(p.option(remove, "removeAddr")).toMatchObject({ ids: [0] });
+    expect(p.option(remove, "dss")?.dan).toBe(BigInt.asUintN(32, e.peerDsn(0)));
+    expect(remove).toMatchObject({ flags: "A", seq: (e.flow2.iss + 1) >>> 0, ack: e.flow2.irs + 1 });
+    e.fromPeer({ flow: e.flow2 });
+    const later = Array.from({ length: 50 }, () => e.scene.advance(10_000).toWire).flat();
+    expect(later.filter((packet) => p.option(packet, "removeAddr")).length).toBeGreaterThan(1);
+  });
+
   it.each(ROLES)("N-85 while nothing moves: data goes once a path has come and is joined, as the %s", (role) => {
     const e = single[role]({ flags: abi.ConfigFlag.SET_OPERATIONS, paths: [{ address4: "10.0.1.1", flags: FLAGS }] });
     e.scene.advance(1_000_000);
