@@ -75,8 +75,8 @@ function acknowledged(record: ConnectionRecord, side: Side, p: Packet, native: b
   const who = () => `${side}'s host is shown`;
   const tan = distance(host.iss, p.ack);
   demand(tan <= host.nxt, () => `${who()} an acknowledgement of ${tan}, it has sent ${host.nxt}`);
-  const truth = native && !record.fellBack[side] ? Math.max(record.dan[farSide], 1) : far.acknowledged;
-  const trusted = !native || !record.fellBack[side];
+  const truth = native ? Math.max(record.dan[farSide], 1) : far.acknowledged;
+  const trusted = !native || !record.isPlain(side);
   demand(
     !trusted || tan <= Math.max(truth, 1),
     () => `${who()} an acknowledgement of ${tan}, the far end's is ${truth}`,

@@ -175,10 +175,9 @@ export class SubflowCheck {
     const isOld = left === next - 1 || right <= this.peerAcknowledged;
     if (p.payload.length <= 1 && !fin && !isMapped && isOld) return; // keep-alive (RFC 9293 §3.8.4)
     if (right === left && !fin && left <= next + this.reservable) return;
-    this.demand(
-      left <= this.nxt || this.isReserved(p, left, right),
-      () => `sends ${left}:${right}, ${this.nxt} was next`,
-    );
+    // Numbers may be left out for octets of the host that went nowhere: it will send them again, and there is their
+    // place (N-49); a FIN comes behind no hole.
+    this.demand(left <= this.nxt + this.reservable, () => `sends ${left}:${right}, ${this.nxt} was next`);
     this.demand(this.fin < 0 || right <= this.fin, () => `sends up to ${right}, its FIN is at ${this.fin}`);
     if (fin) {
       this.demand(right >= this.nxt || this.fin === right, () => `FIN at ${right}, ${this.nxt} was next`);
@@ -198,15 +197,6 @@ export class SubflowCheck {
   private get reservable(): number {
     const host = this.record.hosts[this.side];
     return this.native ? 0 : Math.max(0, host.nxt - host.shownAcknowledged);
-  }
-
-  /**
-   * Numbers may be left out for octets that the host has sent before, but that went nowhere: it will send them
-   * again, and they belong there (N-49).
-   */
-  private isReserved(p: Packet, left: number, right: number): boolean {
-    const shift = right > left && !this.native ? this.shiftOf(p, left, right) : undefined;
-    return shift !== undefined && this.nxt + shift >= 1;
   }
 
   private dataFin(dss: Dss, payload: number): void {
@@ -251,7 +241,7 @@ export class SubflowCheck {
       return 0;
     }
     if (dss?.dsn === undefined || dss.ssn === undefined || dss.length === undefined || dss.length === 0) {
-      this.demand(this.native || this.isPlain, () => `${left}:${right} without a mapping`);
+      this.demand(this.native || record.isPlain(side), () => `${left}:${right} without a mapping`);
       return this.native ? undefined : 0;
     }
     const dsn = record.relative(side, dss.dsn);
@@ -271,11 +261,5 @@ export class SubflowCheck {
       this.demand(same, () => `mapping ${left}:${right} by ${shift} beside ${known.left}:${known.right}`);
     }
     if (packetEnd < right && !this.long.some((known) => known.left === left)) this.long.push({ left, right, shift });
-  }
-
-  /** Not MPTCP at this end (any more): sequence numbers are the host's. */
-  private get isPlain(): boolean {
-    const { record, side } = this;
-    return record.fellBack[side] || record.idsn.b === undefined;
   }
 }

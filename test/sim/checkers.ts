@@ -50,7 +50,7 @@ export class Checkers implements Observer {
     demand(p.ipChecksumValid, () => `${side}'s host gets a wrong IP checksum`);
     const record = this.recordOf(p);
     const foreign = !this.native[side] && !/[SR]/.test(p.flags) ? p.options.find(isMptcp) : undefined;
-    demand(!foreign || record?.fellBack[side] !== false, () => `${side}'s host gets ${foreign?.kind}`);
+    demand(!foreign || record?.isPlain(side) !== false, () => `${side}'s host gets ${foreign?.kind}`);
     if (record && !this.native[side]) stackGets(record, side, p, this.native[otherSide(side)]);
   }
 
@@ -94,9 +94,10 @@ export class Checkers implements Observer {
 
   event(side: Side, { kind, token }: SceneEvent): void {
     this.events[kind] = (this.events[kind] ?? 0) + 1;
-    if (kind !== "CONNECTION_FALLBACK") return;
     for (const record of this.connections.values()) {
-      if (record.token[side] === token || record.token[side] === undefined) record.fellBack[side] = true;
+      if (kind === "CONNECTION_CLOSED" && record.token[side] === token) record.gone[side] = true;
+      const concerned = record.token[side] === token || record.token[side] === undefined;
+      if (kind === "CONNECTION_FALLBACK" && concerned) record.fellBack[side] = true;
     }
   }
 

@@ -46,6 +46,8 @@ export class ConnectionRecord {
   readonly token: Record<Side, number | undefined> = { a: undefined, b: undefined };
   /** This side's engine has given up on MPTCP for the connection. */
   readonly fellBack: Record<Side, boolean> = { a: false, b: false };
+  /** This side's engine has forgotten the connection: what still comes passes as it is. */
+  readonly gone: Record<Side, boolean> = { a: false, b: false };
   /** Data level, as shown on the wire by a side: highest DATA_ACK and right edge. */
   readonly dan: Record<Side, number> = { a: 0, b: 0 };
   readonly edge: Record<Side, number> = { a: 0, b: 0 };
@@ -57,6 +59,11 @@ export class ConnectionRecord {
   constructor(port: number, streams: Record<Side, Uint8Array>) {
     this.port = port;
     this.streams = streams;
+  }
+
+  /** Not MPTCP at `side` (any more): sequence numbers are the host's. */
+  isPlain(side: Side): boolean {
+    return this.fellBack[side] || this.gone[side] || this.idsn.b === undefined;
   }
 
   /** Keys stand in MP_CAPABLE: the sender's first. */

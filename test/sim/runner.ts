@@ -337,6 +337,9 @@ class Run {
     if (this.s.boxes.some(({ kind }) => kind === "strip" || kind === "sloppy")) return true;
     if (SIDES.some((side) => tablesFull(this.world.machines[side].engine))) return true;
     if (!this.broke) return false;
+    // A native stack takes no joins once it is closing, or has as many subflows as it may have.
+    const native = SIDES.some((side) => this.s.hosts[side].kind === "mptcp");
+    if (native && (this.checkers.events.JOIN_FAILED ?? 0) > 0) return true;
     return !running.settled || record === undefined || record.fellBack.a || record.fellBack.b;
   }
 
