@@ -15,6 +15,13 @@ const path = (e: Established, id: number, flags: number, mtu?: number): Outcome 
 const down = (e: Established, id: number): Outcome => path(e, id, 0);
 const kinds = (out: Outcome) => out.icmpToHost.map(({ error, mtu }) => (error === "too big" ? mtu : error));
 
+/** SUBFLOW_ADD. */
+const addSubflow = (e: Established, id: number): Outcome =>
+  e.scene.command(abi.CommandKind.SUBFLOW_ADD, (view, at) => {
+    view.setUint32(at + abi.Command.TOKEN, e.ourToken, true);
+    view.setUint32(at + abi.Command.PATH, id, true);
+  });
+
 /** Octets 0 … 2999 are in flight on the subflow in use, the first 1000 acknowledged. */
 function inFlight(e: Established): Established {
   for (const at of [0, 1000, 2000]) e.hostData(at, 1000);
@@ -74,7 +81,12 @@ describe("the kick", () => {
     e.scene.advance(100_000);
     expect(kinds(down(e, 1))).toHaveLength(1);
     for (const at of [1000, 2000]) expect(kinds(e.hostData(at, 1000))).toEqual([]);
-    for (let i = 0; i < 20; i++) expect(kinds(e.scene.advance(50_000))).toEqual([]);
+    for (let i = 0; i < 4; i++) expect(kinds(e.scene.advance(20_000))).toEqual([]);
+    path(e, 1, FLAGS);
+    e.answerJoin(addSubflow(e, 1).toWire);
+    const fourth = e.fromPeer({ flow: e.flow2 }, [e.dataAck(1000)]);
+    expect([fourth, e.scene.handover(1)].flatMap(kinds)).toEqual([]); // the next switch is no break
+    expect(e.on(e.flow2, sent(e.hostData(3100, 100)))).toHaveLength(1);
     const quiet = joined();
     quiet.hostData(0, 1000);
     quiet.fromPeer({ acks: 1000 }, [quiet.dataAck(1000)]);
