@@ -18,6 +18,8 @@ export interface MptcpOptions {
   obeyPriority: boolean;
   /** All equal subflows at once, or the first of them. */
   spread: boolean;
+  /** Octets in a row on one subflow; 1 is a change with every map. */
+  burst: number;
   /** Subflows besides the first. */
   extraSubflows: number;
   /** As the opener: joins from each other address when the connection is established. */
@@ -42,6 +44,7 @@ export const MPTCP_DEFAULTS: MptcpOptions = {
   dropAtData: 0,
   obeyPriority: true,
   spread: true,
+  burst: 16_384,
   extraSubflows: 2,
   autoJoin: true,
   acceptAddresses: true,

@@ -28,6 +28,9 @@ export class DataSender {
   private finUs = Infinity;
   private finBackoff = 0;
   private probeBackoff = 0;
+  /** The subflow that was chosen last, and octets that still go there. */
+  private last: Subflow | undefined;
+  private burst = 0;
   private readonly msk: MptcpConnection;
 
   constructor(msk: MptcpConnection, capacity: number) {
@@ -108,16 +111,22 @@ export class DataSender {
     const size = subflow.connection.snd.segmentSize * random.between(1, o.bulk);
     const length = Math.min(to - from, size, MAP_MAX - 1);
     subflow.give(from, this.buffer.read(from, length));
+    this.burst -= length;
     return length;
   }
 
-  /** As Linux chooses: never a backup while there is another; then what has the least to do, or the first. */
+  /** As Linux chooses: never a backup while there is another; then what has the least to do, for a burst, or the first. */
   private choose(fits: (subflow: Subflow) => boolean): Subflow | undefined {
     const usable = this.msk.subflows.filter((subflow) => subflow.usable && !subflow.stale);
     const normal = usable.filter((subflow) => !subflow.isBackup);
     const candidates = normal.length > 0 ? normal : usable;
     if (!this.msk.o.spread) return candidates.slice(0, 1).find(fits);
-    return candidates.filter(fits).sort((a, b) => a.queued - b.queued)[0];
+    const ready = candidates.filter(fits);
+    const last = ready.find((subflow) => subflow === this.last && this.burst > 0);
+    if (last) return last;
+    this.burst = this.msk.o.burst;
+    this.last = ready.sort((a, b) => a.queued - b.queued)[0];
+    return this.last;
   }
 
   private pushPlain(): void {

@@ -3,8 +3,8 @@
 export class ReceiveWindow {
   /** First octet that the peer may not send. */
   edge = 1;
-  /** What a packet can state at most. */
-  private largest = 65535;
+  /** What one more in the field means. */
+  private unit = 1;
 
   /**
    * The field of a packet that acknowledges up to `nxt` while there are `free` octets of room behind it: never less than
@@ -12,7 +12,7 @@ export class ReceiveWindow {
    */
   field(nxt: number, free: number, step: number, scale: number): number {
     const unit = 2 ** scale;
-    this.largest = 65535 * unit;
+    this.unit = unit;
     let size = Math.ceil((this.edge - nxt) / unit);
     const candidate = Math.floor(free / unit);
     const opens = nxt + candidate * unit - this.edge;
@@ -25,7 +25,7 @@ export class ReceiveWindow {
   /** It could be twice as wide now: the peer should be told. */
   worthUpdate(nxt: number, free: number, step: number): boolean {
     const now = Math.max(0, this.edge - nxt);
-    const then = Math.min(free, this.largest);
+    const then = Math.min(Math.floor(free / this.unit), 65535) * this.unit;
     return then >= 2 * now && then - now >= step;
   }
 }
