@@ -2,8 +2,9 @@
 //!
 //! - `Code` is one wasmtime Engine with one Module; instances of it may live on any thread.
 //! - `Instance` owns a Store and a memory of fixed size (initial = maximum, so its base never moves).
-//! - A call longer than its limit traps: a ticker thread raises the epoch while calls are made and
-//!   sleeps otherwise.
+//! - A call that takes longer than its limit traps: a ticker thread raises the epoch while calls are
+//!   made and sleeps otherwise. Only processor time counts, so that a thread which had to wait for
+//!   its turn, or was stopped, is not taken for one that hangs.
 //! - wasmtime lets a trapped instance be called again; `Instance` does not.
 
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
+use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 use wasmtime::{
-    Caller, Config, Engine, Linker, Memory, MemoryType, Module, ProfilingStrategy, Store, TypedFunc, Val,
-    WasmBacktrace, WasmBacktraceDetails, WasmCoreDump,
+    Caller, Config, Engine, Linker, Memory, MemoryType, Module, ProfilingStrategy, Store, StoreContextMut, TypedFunc,
+    UpdateDeadline, Val, WasmBacktrace, WasmBacktraceDetails, WasmCoreDump,
 };
 
 use crate::error::{Error, Result, Trap};
@@ -24,7 +26,8 @@ use crate::error::{Error, Result, Trap};
 pub const PAGE: usize = 65536;
 /// Length of one epoch.
 const EPOCH: Duration = Duration::from_millis(25);
-/// Epochs an ordinary call may last: more than 100 ms, at most 125.
+/// Epochs an ordinary call may last: more than 100 ms. After at most 125 ms of it the processor time
+/// is looked at for the first time, and 100 ms of that later the call ends.
 const CALL_EPOCHS: u64 = 5;
 /// Epochs init() and the start function may last: 30 s, since a large capacity touches much memory.
 const INIT_EPOCHS: u64 = 1200;
@@ -79,10 +82,11 @@ impl Code {
                 "{octets} octets of engine memory asked for, 4 GiB is the limit; lower the capacity"
             ))
         })?;
-        let mut store = Store::new(&self.engine, State { memory: None });
+        let mut store = Store::new(&self.engine, State { memory: None, epochs: INIT_EPOCHS, late_since: None });
         let memory = Memory::new(&mut store, MemoryType::new(pages, Some(pages))).map_err(failed)?;
         store.data_mut().memory = Some(memory);
         store.set_epoch_deadline(INIT_EPOCHS);
+        store.epoch_deadline_callback(overdue);
         let mut linker = Linker::new(&self.engine);
         linker.define(&store, "env", "memory", memory).map_err(failed)?;
         link_crypto(&mut linker).map_err(failed)?;
@@ -101,6 +105,26 @@ impl Drop for Code {
 /// What the imported functions see.
 struct State {
     memory: Option<Memory>,
+    /// Epochs the current call may last.
+    epochs: u64,
+    /// The thread's processor time when that was over for the first time.
+    late_since: Option<Duration>,
+}
+
+/// Called when a call has lasted for its epochs by the clock: whether it also had the processor for so long is known
+/// at the next look only, since asking at every call's beginning would cost more than most calls.
+fn overdue(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let used = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+    let state = store.data_mut();
+    match state.late_since {
+        None => {
+            state.late_since = Some(used);
+            Ok(UpdateDeadline::Continue(state.epochs - 1))
+        }
+        Some(since) if used - since < EPOCH * (state.epochs - 1) as u32 => Ok(UpdateDeadline::Continue(1)),
+        Some(_) => Err(wasmtime::Trap::Interrupt.into()),
+    }
 }
 
 /// One instance with its memory.
@@ -197,6 +221,8 @@ impl Instance {
         }
         self.ticker.call_begins();
         self.store.set_epoch_deadline(epochs);
+        let state = self.store.data_mut();
+        (state.epochs, state.late_since) = (epochs, None);
         call(&mut self.store).map_err(|source| {
             self.poisoned = true;
             Error::Trap(Box::new(describe(name, epochs, source)))
@@ -214,7 +240,6 @@ impl Instance {
 fn describe(call: &str, epochs: u64, source: wasmtime::Error) -> Trap {
     let message = match source.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::Interrupt) => {
-            // The first epoch may have been almost over when the call began.
             format!("it took longer than {} ms", EPOCH.as_millis() as u64 * (epochs - 1))
         }
         Some(trap) => trap.to_string(),
