@@ -14,8 +14,8 @@ const PAGE = "docs/CONFORMANCE.md";
 
 /** Statements that must have a test by now. */
 export const REQUIRED: readonly number[] = [
-  ...Array.from({ length: 38 }, (_, i) => i + 1),
-  ...[43, 44, 45, 46, 59, 61, 62, 63, 64, 65, 66, 67, 71],
+  ...Array.from({ length: 87 }, (_, i) => i + 1),
+  ...[100, 108, 109, 110, 111, 112, 113, 114],
 ];
 
 const CHAPTERS: readonly [number, string][] = [

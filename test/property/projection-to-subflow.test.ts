@@ -314,9 +314,9 @@ class Receiver {
   }
 }
 
-describe.each(TEST_BUILDS)("what subflows are told, through any RECV tables (%s)", (build) => {
+describe.each(TEST_BUILDS)("projection to subflows, through any RECV tables (%s)", (build) => {
   const count = tables(build);
-  it("is what their model says", { timeout: 60_000 + count }, () => {
+  it("N-76 what subflows are told is what a model of every octet says", { timeout: 60_000 + count }, () => {
     const receiver = new Receiver(build);
     forCases(count, (random) => receiver.run(random));
   });
