@@ -15,7 +15,7 @@ import {
   rangesOf, recvTableOf, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
 } from "../connection/subflow";
 import { hostWindowUpdate, windowForSubflow } from "../connection/window";
-import { SACK_BLOCKS_PURE } from "../config";
+import { SACK_BLOCKS_DATA, SACK_BLOCKS_PURE } from "../config";
 import { countAdd } from "../counters";
 import { Fault, faulty } from "../faults";
 import { DSN_BLOCK_SIZE, projectDsnBlock, projectSan } from "../mapping/projection";
@@ -35,14 +35,15 @@ import { dropSegment, Segment, segmentCut } from "./segment";
 /** What the host said with the segment being handled. */
 let hostBlockCount: u32 = 0; // its SACK blocks at HOST_BLOCKS, DSN space, without the DSACK
 let hasDuplicateBlock: bool = false; // it reported the duplicate noted in the connection
+let hostSackCount: u32 = 0; // SACK blocks of its segment, whatever they say
 
 /** Reads the host's SACK blocks into HOST_BLOCKS; recognises a DSACK (RFC 2883 §4) of the last duplicate. */
 function readHostBlocks(connection: Connection, segment: Segment, dan: Dan): void {
-  hostBlockCount = 0;
-  hasDuplicateBlock = false;
+  forgetHostBlocks();
   if (segment.tcpHeaderLength == 20) return;
   const options = tcpOptionsAt(TCP_OPTIONS);
   tcpOptionsParse(segment.tcp, segment.tcpHeaderLength, options);
+  hostSackCount = options.sackCount;
   for (let i: u32 = 0; i < options.sackCount && hostBlockCount < HOST_BLOCKS_MAX; i++) {
     const low = <u32>connection.remoteIdsn - connection.hostIrs;
     const left = expand(low + sackLeft(options, i), connection.rcvDan);
@@ -85,6 +86,7 @@ export function advanceSan(connection: Connection, subflow: Subflow): bool {
 
 /** For packets that no segment of the host caused: there are no SACK blocks to project. */
 export function forgetHostBlocks(): void {
+  hostSackCount = 0;
   hostBlockCount = 0;
   hasDuplicateBlock = false;
 }
@@ -127,6 +129,14 @@ export function acknowledgeOthers(connection: Connection, carrier: u32): bool {
 /** A pure ACK on `subflow` that says what the host's segment says: DATA_ACK and its SACK blocks. */
 function forgeHostAck(connection: Connection, subflow: Subflow): void {
   forgeAckWith(connection, subflow, writeProjectedSack(connection, subflow, FORGE_OPTIONS, SACK_BLOCKS_PURE));
+}
+
+/**
+ * SACK blocks that a packet with payload may carry: the host has left room for as many as its own segment had, and a
+ * full-size segment with more would outgrow the path.
+ */
+export function sackBlocksBesideData(): u32 {
+  return min<u32>(SACK_BLOCKS_DATA, hostSackCount);
 }
 
 /** Appends the host's SACK blocks, projected to `subflow`, at `p`; at most `max`. Returns the address behind them. */

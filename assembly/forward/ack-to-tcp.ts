@@ -7,7 +7,7 @@
 //   4. SACK blocks of the subflow, and the SAN as one more block, are projected to TSN space
 //   5. a packet that tells the host nothing new ends here: DATA_ACKs arrive more often than TCP expects
 
-import { Counter, DropReason } from "../abi";
+import { Counter, Descriptor, DropReason, Verdict } from "../abi";
 import {
   Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
@@ -71,8 +71,9 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
     mapLogTrim(mapLogOf(subflow), san);
     rttAcknowledged(subflow, san);
   }
-  windowMoved = peerWindowUpdate(connection, dsnLeq(dan, connection.dsnUna) ? dan : connection.dsnUna,
-    segment.window << subflow.peerScale);
+  // A window is an edge only beside the DATA_ACK that was sent with it.
+  const said = (options.present & (1 << DSS)) != 0 && options.danOctets != 0 && dsnLeq(dan, connection.dsnUna);
+  windowMoved = said && peerWindowUpdate(connection, dan, segment.window << subflow.peerScale);
   const sameWindow = segment.window == subflow.peerWindow;
   subflow.peerWindow = segment.window;
   probeAnswer = false;
@@ -188,8 +189,19 @@ export function ackToTcp(connection: Connection, subflow: Subflow, segment: Segm
   }
 }
 
+/** An acknowledgement of our own for the host: what the peer has acknowledged and granted. */
+export function forgeHostAck(connection: Connection): void {
+  forgeToHost(connection, nextTsn(connection), shownTan(connection), TCP_ACK, windowForHost(connection));
+}
+
+/** The packet has ended here, but what it acknowledged or granted is news for the host. */
+export function passNews(connection: Connection, segment: Segment): void {
+  if (!tanMoved && !windowMoved) return;
+  if (load<u32>(segment.descriptor, Descriptor.VERDICT) == Verdict.DROP) forgeHostAck(connection);
+}
+
 /** The TAN is shown in steps (handover/transition.ts): the next one, as an acknowledgement of its own. */
 export function nextStep(connection: Connection): void {
   stepFire(connection);
-  forgeToHost(connection, nextTsn(connection), shownTan(connection), TCP_ACK, windowForHost(connection));
+  forgeHostAck(connection);
 }

@@ -33,7 +33,7 @@ import {
   writeTcpRst,
 } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
-import { ackToTcp, takePeerAck } from "./ack-to-tcp";
+import { ackToTcp, passNews, takePeerAck } from "./ack-to-tcp";
 import { stranger } from "./from-tcp";
 import { parseOptions } from "./handshake";
 import { nativeOpened, peerSynAck } from "./host-opens";
@@ -185,7 +185,9 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
   const fin = (segment.flags & TCP_FIN) != 0;
   if (segment.payloadLength != 0) payloadToTcp(connection, subflow, segment);
   else withoutPayload(connection, subflow, segment, options);
-  if ((connection.generation & subflow.generation & 1) == 0) return; // fell back or was given up: slots are free
+  if ((connection.generation & 1) == 0) return; // fell back: its slot is free
+  passNews(connection, segment);
+  if ((subflow.generation & 1) == 0) return; // was given up
   afterPacket(connection, subflow, segment, fin);
 }
 

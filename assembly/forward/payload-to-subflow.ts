@@ -15,7 +15,7 @@
 
 import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
 import { nowUs } from "../clock";
-import { DEBUG, HEAD_PAUSE_US, SACK_BLOCKS_DATA, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
+import { DEBUG, HEAD_PAUSE_US, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
 import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
@@ -40,7 +40,8 @@ import { Dsn, dsnGt, dsnLt, seqLt, Ssn } from "../seq/space";
 import { forgePacket } from "../signalling/forge";
 import { writeCapableData, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
-import { acknowledgeOthers, ackToSubflow, tellNews, writeProjectedSack } from "./ack-to-subflow";
+import { acknowledgeOthers, ackToSubflow, sackBlocksBesideData, tellNews, writeProjectedSack } from "./ack-to-subflow";
+import { forgeHostAck } from "./ack-to-tcp";
 import { rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 
@@ -77,23 +78,35 @@ function mapFresh(connection: Connection, index: u32, dsn: Dsn, length: u32, sup
   return true;
 }
 
+/**
+ * Makes the octets up to `dsn`, which have not come here, known to the SEND table: with SSN space kept for them on the
+ * subflow `index`; without one (0) as sent and lost, so that nothing is kept for them on the next.
+ */
+function mapGap(connection: Connection, index: u32, dsn: Dsn): DropReason {
+  if (!dsnGt(dsn, connection.dsnNxt)) return DropReason.NONE;
+  const gap = dsn - connection.dsnNxt;
+  if (gap >= <u64>SEQUENCE_SPAN) return DropReason.OUT_OF_WINDOW;
+  const table = sendTableOf(connection);
+  const octets = <u32>gap;
+  if (index == 0) {
+    if (!sendTableMap(table, connection.dsnNxt, 0, octets, 0, 0)) return DropReason.SEND_TABLE_FULL;
+  } else {
+    const subflow = subflowAt(index);
+    if (!sendTableReserve(table, connection.dsnNxt, subflow.ssnNxt, octets, index)) return DropReason.SEND_TABLE_FULL;
+    subflow.ssnNxt += octets;
+  }
+  connection.dsnNxt = dsn;
+  return DropReason.NONE;
+}
+
 /** Maps what of [dsn, dsn + length) is new; reserves the gap before it. Returns NONE or why it cannot be mapped. */
 function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool): DropReason {
   const end = dsn + <u64>length;
   if (!dsnGt(end, connection.dsnNxt)) return DropReason.NONE;
   const index = freshSubflow(connection);
+  const before = mapGap(connection, index, index == 0 ? end : dsn);
+  if (before != DropReason.NONE) return before;
   if (index == 0) return DropReason.NO_USABLE_SUBFLOW;
-  if (dsnGt(dsn, connection.dsnNxt)) {
-    const gap = dsn - connection.dsnNxt;
-    if (gap >= <u64>SEQUENCE_SPAN) return DropReason.OUT_OF_WINDOW;
-    const subflow = subflowAt(index);
-    const ssn = subflow.ssnNxt;
-    const table = sendTableOf(connection);
-    const reserved = sendTableReserve(table, connection.dsnNxt, ssn, <u32>gap, index);
-    if (!reserved) return DropReason.SEND_TABLE_FULL;
-    subflow.ssnNxt = ssn + <u32>gap;
-    connection.dsnNxt = dsn;
-  }
   const known = dsnLt(dsn, connection.dsnNxt) ? <u32>(connection.dsnNxt - dsn) : 0;
   const fresh = length - known;
   // A partly new super-packet is cut into pieces of one packet each: they need no log.
@@ -124,7 +137,7 @@ function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
 function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
   const table = sendTableOf(connection);
   let index = sendTableFind(table, dsn);
-  if (index == 0) return DropReason.DUPLICATE; // already acknowledged at data level
+  if (index == 0) return DropReason.OUT_OF_WINDOW; // in the place of the FIN that the host has sent before
   let run = sendEntryAt(index);
   let offset = <u32>(dsn - run.dsn);
   let octets = min<u32>(run.length - offset, length);
@@ -196,7 +209,7 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
   acknowledgeOthers(connection, pieceSubflow);
   tellNews(connection, pieceSubflow);
   let end = writeMapping(connection, subflow, REWRITE_OPTIONS, dsn, carriesFin(connection, dsn));
-  if (end - REWRITE_OPTIONS <= 20) end = writeProjectedSack(connection, subflow, end, SACK_BLOCKS_DATA);
+  if (end - REWRITE_OPTIONS <= 20) end = writeProjectedSack(connection, subflow, end, sackBlocksBesideData());
   const flags = TCP_ACK | (segment.flags & TCP_PSH);
   const octets = segment.payloadLength;
   if (!rewriteToSubflow(segment, subflow, pieceSsn, subflow.rcvSan, flags, windowForSubflow(connection), end)) return;
@@ -332,6 +345,11 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
   let dsn = dsnFromTsn(connection, segment.segSeq);
   let trimmed = false;
   if (fin && segment.payloadLength == 0) {
+    const reason = mapGap(connection, freshSubflow(connection), dsn);
+    if (reason != DropReason.NONE) {
+      dropSegment(segment, reason);
+      return;
+    }
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -345,6 +363,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       segmentCut(segment, 0);
       if (fin) sendFinAlone(connection, segment);
       else ackToSubflow(connection, segment);
+      forgeHostAck(connection); // it has missed that
       return;
     }
     segmentSkip(segment, <u32>old);
