@@ -238,21 +238,21 @@ class Sender {
   private acknowledge(): void {
     const { random } = this;
     const dan = this.arrive();
-    this.reported.fill(-1);
     const subflow = random.between(1, SUBFLOWS);
     const arrived = this.arrived[subflow] as Uint8Array;
-    let san = 0;
+    // A peer may also say what is not so: then it is projected all the same, but for what was never sent.
+    const lies = random.chance(0.15);
+    let san = lies ? random.below(this.ssnNxt[subflow] as number) : 0;
     while (arrived[san] === 1) san += 1;
-    const sacks = random.chance(0.25) ? [] : this.sackBlocks(arrived, san);
+    const sacks = lies ? this.anyBlocks() : random.chance(0.25) ? [] : this.sackBlocks(arrived, san);
     const max = random.chance(0.1) ? random.between(1, 3) : BLOCKS_MAX;
     let count = 0;
-    for (const [i, [left, right]] of sacks.entries()) {
-      count = this.project(subflow, right, right - left, count, max);
-      this.reported.fill(i, left, right);
-    }
+    for (const [left, right] of sacks) count = this.project(subflow, right, right - left, count, max);
     count = this.project(subflow, san, SPAN, count, max);
-    this.reported.fill(sacks.length, 0, san);
+    this.reported.fill(-1).fill(sacks.length, 0, san);
+    for (let i = sacks.length - 1; i >= 0; i--) this.reported.fill(i, ...(sacks[i] as [number, number]));
     const left = this.internals.blocksAbove(BLOCKS, this.internals.mergeBlocks(BLOCKS, count), this.dsn(dan));
+    if (lies) this.peerHas.fill(1);
     this.told(subflow, dan, left, count === max);
   }
 
@@ -296,6 +296,13 @@ class Sender {
       ranges.splice(this.random.below(ranges.length + 1), 0, [left, i]);
     }
     return ranges.slice(0, 4);
+  }
+
+  private anyBlocks(): [number, number][] {
+    return Array.from({ length: this.random.below(4) }, () => {
+      const left = this.random.below(NUMBERS - 60);
+      return [left, left + this.random.below(60)];
+    });
   }
 
   /** The `count` blocks at BLOCKS are what the host may be told; with `cut` a part of it, since there was no room. */

@@ -66,6 +66,8 @@ class Receiver {
   private readonly held: number[] = [];
   private dsnOrigin = 0n;
   private random = new Random(0);
+  /** Packets of one octet, so that the ranges are soon as many as there may be. */
+  private scattered = false;
   /** Octets of the stream that the peer has sent; those that the host has acknowledged. */
   private nxt = 0;
   private dan = 0;
@@ -81,7 +83,9 @@ class Receiver {
     this.begin(random);
     for (let round = random.between(1, 2); round > 0; round--) {
       for (let maps = random.between(3, 8); maps > 0; maps--) this.send();
-      for (let packets = random.between(6, 18); packets > 0; packets--) this.receive(random.pick(this.subflows));
+      this.scattered = random.chance(0.05);
+      const packets = this.scattered ? 60 : random.between(6, 18);
+      for (let i = 0; i < packets; i++) this.receive(random.pick(this.subflows));
       for (const subflow of this.subflows) this.compare(subflow);
       this.acknowledge();
     }
@@ -131,7 +135,7 @@ class Receiver {
     const { random } = this;
     if (subflow.meant.length === 0) return;
     const left = random.below(subflow.ssnNxt);
-    const right = Math.min(subflow.ssnNxt, left + random.pick([1, 3, 8, 16]));
+    const right = Math.min(subflow.ssnNxt, left + (this.scattered ? 1 : random.pick([1, 3, 8, 16])));
     const anchor = random.chance(0.5) ? left : right - 1;
     const own = subflow.meant.find((map) => anchor >= map.ssn && anchor < map.ssn + map.length);
     const map = random.chance(0.85) && own !== undefined ? own : random.pick(subflow.meant);
