@@ -143,11 +143,13 @@ describe("two MPTCP hosts", () => {
     const of = new Pair(1).warm();
     of.onWire = (p) => (p.src === "10.0.1.1" || p.dst === "10.0.1.1" ? undefined : p);
     of.client.write(payloadPattern(200_000));
+    const startUs = of.line.nowUs;
     of.line.run(60_000_000, () => {
       of.server.read();
       return of.client.drained;
     });
     expect(of.client.snd.stats).toMatchObject({ stale: 1 });
+    expect(of.line.nowUs - startUs).toBeLessThan(5_000_000); // one segment per period would take longer
     of.onWire = (p) => p;
     of.line.wait(20_000_000);
     expect(of.client.subflows.map(({ stale }) => stale)).toEqual([false, false]);

@@ -174,6 +174,9 @@ describe("what a TCP host reports", () => {
       }
     }
     expect(edge).toBe(IRS + 1 + 10_000);
+    of.socket.read(500);
+    const [answer] = of.gets({ at: 9999, payload: Uint8Array.of(1) });
+    expect(answer?.win).toBe(0); // less than a segment is not worth telling
   });
 });
 
