@@ -11,7 +11,7 @@ export const enum Fault {
   FIN = 5, // the FIN stands one octet too early
   WRAP = 6, // the low half of a data sequence number wraps without a carry
   JOIN = 7, // a joined subflow counts from its SYN
-  REINJECTION = 8, // octets stay on a subflow that is dead
+  REINJECTION = 8, // what a peer has acknowledged on a subflow and thrown away keeps its place there
   TRIM = 9, // one octet too much is forgotten when a DATA_ACK comes
   SPLIT = 10, // the second half of a split run is numbered one too high
   PROJECTION = 11, // a SACK block for the host is one octet too long

@@ -120,7 +120,8 @@ function mapNew(connection: Connection, dsn: Dsn, length: u32, superPacket: bool
 function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
   if (subflowSlot == 0) return length;
   const subflow = subflowAt(subflowSlot);
-  if (!subflowUsable(subflow)) return faulty(Fault.REINJECTION) ? 0 : length;
+  if (!subflowUsable(subflow)) return length;
+  if (faulty(Fault.REINJECTION)) return 0;
   // Acknowledged by the subflow, not at data level: the peer has thrown them away and ignores that SSN for ever.
   return seqLt(ssn, subflow.ssnUna) ? min<u32>(subflow.ssnUna - ssn, length) : 0;
 }
@@ -316,28 +317,22 @@ function noteFin(connection: Connection, finDsn: Dsn): void {
 }
 
 /**
- * The host sends its first octet again: from the second time on, each a round trip after the one before, its subflow
- * does not carry it, whatever else comes there.
+ * The host sends its first octet, or its FIN, again: from the second time on, each a round trip after the one before,
+ * the subflow `carrier` does not carry it, whatever else comes there.
  */
-function noteHeadTry(connection: Connection, dsn: Dsn): void {
-  const index = sendTableFind(sendTableOf(connection), dsn);
-  const carrier = index == 0 ? 0 : sendEntryAt(index).subflow;
+function noteHeadTry(connection: Connection, carrier: u32): void {
   const srtt = carrier == 0 ? 0 : <u64>subflowAt(carrier).srttUs;
   const pause = srtt == 0 ? HEAD_PAUSE_US : srtt;
   if (connection.headTries != 0 && nowUs() - connection.headUs < pause) return;
   connection.headUs = nowUs();
   if (connection.headTries < 255) connection.headTries++;
-  if (connection.headTries < STALL_HEAD_TRIES || carrier == 0) return;
-  if (anotherUsable(connection, carrier)) stallDeclare(connection, subflowAt(carrier));
+  if (connection.headTries >= STALL_HEAD_TRIES && carrier != 0) stallDeclare(connection, subflowAt(carrier));
 }
 
-/** True if the connection has a usable subflow besides `index` that is not stale. */
-function anotherUsable(connection: Connection, index: u32): bool {
-  for (let other = connection.head; other != 0; other = subflowAt(other).next) {
-    if (other == index || !subflowUsable(subflowAt(other))) continue;
-    if (!subflowHas(subflowAt(other), SubflowBit.STALE)) return true;
-  }
-  return false;
+/** Index of the subflow that the octet `dsn` is mapped to, 0 = none. */
+function carrierOf(connection: Connection, dsn: Dsn): u32 {
+  const index = sendTableFind(sendTableOf(connection), dsn);
+  return index == 0 ? 0 : sendEntryAt(index).subflow;
 }
 
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
@@ -350,6 +345,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       dropSegment(segment, reason);
       return;
     }
+    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) noteHeadTry(connection, connection.active);
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -370,7 +366,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
-  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) noteHeadTry(connection, dsn);
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) noteHeadTry(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const reason = mapNew(connection, dsn, segment.payloadLength, superPacket);
   if (reason != DropReason.NONE) {
