@@ -120,7 +120,9 @@ function projectDuplicate(connection: Connection, subflow: Subflow, segment: Seg
   if (!seqLeq(right, segment.segAck)) return false;
   const offset = left - subflow.rtxSsn;
   if (offset >= subflow.rtxLength || right - subflow.rtxSsn > subflow.rtxLength) return false;
-  const tsn = tanFromDan(connection, expand(subflow.rtxDsn + offset, connection.dsnUna));
+  const dsn = expand(subflow.rtxDsn + offset, connection.dsnUna);
+  if (dsnGt(dsn + <u64>(right - left), connection.shownDan)) return false; // above TAN it would be taken for a SACK
+  const tsn = tanFromDan(connection, dsn);
   store<u32>(TSN_BLOCKS, tsn);
   store<u32>(TSN_BLOCKS, tsn + (right - left), 4);
   return true;

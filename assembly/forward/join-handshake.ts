@@ -30,7 +30,7 @@ import { joinFailed, joinHmacValid, pathFits, sendJoinAck, sendJoinSynAck } from
 import { ADD_ADDR, DSS, MP_JOIN, mptcpOptionsAt, writeTcpRst } from "../wire/mptcp-options";
 import { checksumCorrupt, tcpChecksumFill } from "../wire/checksum";
 import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp";
-import { NO_WINDOW_SCALE, tcpOptionsAt } from "../wire/tcp-options";
+import { NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt } from "../wire/tcp-options";
 import { destinationOf, dropSegment, Segment, sourceOf } from "./segment";
 
 /** Verdict for a SYN that ends here: on to the host with a checksum that is surely wrong. */
@@ -74,6 +74,12 @@ export function peerJoinSyn(segment: Segment): void {
   consumeSyn(segment);
 }
 
+/** The peer's window scale on a joined subflow: none unless both ends announce one, and we do as the host did. */
+function joinedScale(connection: Connection, options: TcpOptions): u8 {
+  const scaled = hasFlag(connection, ConnectionFlag.SCALED) && options.windowScale != NO_WINDOW_SCALE;
+  return scaled ? <u8>options.windowScale : 0;
+}
+
 /** The responder's side of a new subflow; sends the SYN/ACK. 0 when a limit is reached. */
 function createJoined(connection: Connection, segment: Segment): u32 {
   const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
@@ -96,7 +102,7 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   subflow.nonceRemote = mptcp.joinNonce;
   subflow.remoteId = <u8>mptcp.joinAddressId;
   subflow.localId = <u8>(addressEqual(local, hostAddress(connection)) ? 0 : pathAddressId(path, local));
-  subflow.peerScale = <u8>(options.windowScale == NO_WINDOW_SCALE ? 0 : options.windowScale);
+  subflow.peerScale = joinedScale(connection, options);
   subflowSetOperation(subflow, SetOperationKind.ADD_CONVERTED);
   sendJoinSynAck(connection, subflow);
   return index;
@@ -168,7 +174,7 @@ function joinSynAck(connection: Connection, subflow: Subflow, segment: Segment):
     return;
   }
   const options = tcpOptionsAt(TCP_OPTIONS);
-  subflow.peerScale = <u8>(options.windowScale == NO_WINDOW_SCALE ? 0 : options.windowScale);
+  subflow.peerScale = joinedScale(connection, options);
   subflow.remoteId = <u8>mptcp.joinAddressId;
   if (mptcp.joinBackup != 0) subflow.flags |= SubflowBit.PEER_BACKUP;
   rttAcknowledged(subflow, segment.segAck);
