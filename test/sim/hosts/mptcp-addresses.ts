@@ -1,5 +1,5 @@
-// Which addresses a connection may use: ADD_ADDR with its echo, REMOVE_ADDR, and the joins that follow from them, as the
-// in-kernel path manager of Linux does it with "subflow" and "signal" endpoints.
+// Which addresses a connection may use: ADD_ADDR with its echo, REMOVE_ADDR, and the joins that follow from them, as
+// the in-kernel path manager of Linux does it with "subflow" and "signal" endpoints.
 
 import * as p from "../../packet.ts";
 import type { MptcpConnection } from "./mptcp-connection.ts";

@@ -1,6 +1,6 @@
 // An MPTCP connection as its application sees it, and the data level below: keys and numbers, what arrived on any
-// subflow put together, the window for all of them, fallback, close and reset. Data-level numbers are offsets, the first
-// octet is 1; on the wire it is IDSN + 1.
+// subflow put together, the window for all of them, fallback, close and reset. Data-level numbers are offsets, the
+// first octet is 1; on the wire it is IDSN + 1.
 
 import type { Random } from "../../model/random.ts";
 import * as p from "../../packet.ts";
@@ -135,7 +135,8 @@ export class MptcpConnection implements Socket {
     if (subflow.hasCarried) this.snd.reinject();
     if (this.subflows.length > 0) return;
     const { snd } = this;
-    if (this.rcv.finished && snd.closing && snd.una === snd.end) snd.acknowledged(snd.end + 1, 0); // it was the last ACK
+    const lastAckLost = this.rcv.finished && snd.closing && snd.una === snd.end;
+    if (lastAckLost) snd.acknowledged(snd.end + 1, 0);
     if (this.rcv.finished && snd.finAcked) this.finish("closed");
     else this.goneUs = subflow.connection.nowUs + this.o.closeTimeoutUs;
   }

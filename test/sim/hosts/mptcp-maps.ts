@@ -1,7 +1,8 @@
-// Mappings from subflow to data level, both ways. Numbers are offsets: 1 is the first octet of a subflow and of the data.
+// Mappings from subflow to data level, both ways. Numbers are offsets: 1 is the first octet of a subflow and of the
+// data.
 //
-// What arrives is judged as Linux does it (get_mapping_status(), validate_mapping()): in subflow order, with one current
-// map at a time. Nothing is kept for later.
+// What arrives is judged as Linux does it (get_mapping_status(), validate_mapping()): in subflow order, with one
+// current map at a time. Nothing is kept for later.
 
 import type { Chunk } from "./tcp-receiver.ts";
 

@@ -7,8 +7,8 @@ export class ReceiveWindow {
   private unit = 1;
 
   /**
-   * The field of a packet that acknowledges up to `nxt` while there are `free` octets of room behind it: never less than
-   * was promised, which rounding by the scale may make a little more (RFC 9293 §3.8.6.2.2, RFC 7323 §2.4).
+   * The field of a packet that acknowledges up to `nxt` while there are `free` octets of room behind it: never less
+   * than was promised, which rounding by the scale may make a little more (RFC 9293 §3.8.6.2.2, RFC 7323 §2.4).
    */
   field(nxt: number, free: number, step: number, scale: number): number {
     const unit = 2 ** scale;

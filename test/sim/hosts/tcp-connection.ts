@@ -8,6 +8,7 @@ import type { Random } from "../../model/random.ts";
 import * as p from "../../packet.ts";
 import type { Emitted } from "../stack.ts";
 import type { Extension } from "./extension.ts";
+import { reportedBlocks } from "./sack-blocks.ts";
 import type { SenderOptions } from "./sender-options.ts";
 import { type Block, Receiver } from "./tcp-receiver.ts";
 import { Sender } from "./tcp-sender.ts";
@@ -243,7 +244,7 @@ export class TcpConnection {
       this.nowOpen();
     }
     const before = snd.windowEnd;
-    const blocks = this.blocks(packet, una);
+    const blocks = reportedBlocks(packet, una, snd, this.iss, this.name);
     if (una >= snd.una && this.newerWindow(packet, at, una)) this.takeWindow(packet, at);
     const duplicate = una === snd.una && packet.payload.length === 0 && before === snd.windowEnd;
     snd.answered();
@@ -274,29 +275,6 @@ export class TcpConnection {
     const window = this.windowOf(packet);
     this.windowSeq = at;
     this.snd.windowUpdate(una + window, window);
-  }
-
-  /** SACK blocks above `una`, as offsets. A D-SACK is counted and taken out. */
-  private blocks(packet: p.Packet, una: number): Block[] {
-    const { snd } = this;
-    const option = p.option(packet, "sack");
-    if (option === undefined) return [];
-    if (!snd.sackAgreed) throw new Error(`${this.name}: SACK without agreement: ${p.show(packet)}`);
-    const offset = (wire: number) => snd.una + ((wire - (this.iss + snd.una)) | 0);
-    const blocks = option.blocks.map(([left, right]): Block => [offset(left), offset(right)]);
-    for (const [left, right] of blocks) {
-      if (right > snd.nxt || left >= right) {
-        const found = `${left} to ${right}, sent were ${snd.nxt}`;
-        throw new Error(`${this.name}: SACK block ${found}: ${p.show(packet)}`);
-      }
-    }
-    const [first, second] = blocks;
-    const inside = first && second && first[0] >= second[0] && first[1] <= second[1];
-    if (first && (inside || first[1] <= una)) {
-      snd.stats.dsacks++;
-      blocks.shift();
-    }
-    return blocks.filter(([, right]) => right > una);
   }
 
   private text(packet: p.Packet, at: number, end: number): void {
