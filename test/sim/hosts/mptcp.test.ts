@@ -9,15 +9,18 @@ import { MptcpStack, type MptcpStackOptions } from "./mptcp.ts";
 import type { MptcpConnection } from "./mptcp-connection.ts";
 import { TcpStack } from "./tcp.ts";
 
-const CLIENT = ["10.0.1.1", "10.0.2.1"];
-const SERVER = ["10.0.1.2", "10.0.2.2"];
-
 interface PairOptions extends LineOptions {
   client?: Partial<MptcpStackOptions>;
   server?: Partial<MptcpStackOptions>;
   /** This end is a plain TCP host. */
   plain?: "client" | "server";
+  family?: 4 | 6;
 }
+
+const ADDRESSES = {
+  4: { client: ["10.0.1.1", "10.0.2.1"], server: ["10.0.1.2", "10.0.2.2"] },
+  6: { client: ["fd00:1::1", "fd00:2::1"], server: ["fd00:1::2", "fd00:2::2"] },
+};
 
 class Pair {
   readonly stacks: [Stack, Stack];
@@ -34,15 +37,16 @@ class Pair {
       const own = { random: new Random(random.bits()), addresses, ...options[end] };
       return options.plain === end ? new TcpStack(own) : new MptcpStack(own);
     };
-    this.stacks = [host("client", CLIENT), host("server", SERVER)];
+    const { client, server } = ADDRESSES[options.family ?? 4];
+    this.stacks = [host("client", client), host("server", server)];
     this.line = new Line(...this.stacks, random, { ...options, tap: (emitted, up) => this.tap(emitted, up) });
-    this.stacks[1].listen({ address: "10.0.1.2", port: 80 }, (socket) => {
+    const [local, remote] = [
+      { address: client[0] ?? "", port: 4000 },
+      { address: server[0] ?? "", port: 80 },
+    ];
+    this.stacks[1].listen(remote, (socket) => {
       this.server = socket as MptcpConnection;
     });
-    const [local, remote] = [
-      { address: "10.0.1.1", port: 4000 },
-      { address: "10.0.1.2", port: 80 },
-    ];
     this.client = this.stacks[0].connect(local, remote, 0) as MptcpConnection;
   }
 
@@ -116,6 +120,12 @@ describe("two MPTCP hosts", () => {
     for (let seed = 1; seed <= 4; seed++) {
       new Pair(seed, { ...BAD, client: options, server: options }).warm().exchange(150_000, 50_000);
     }
+  });
+
+  it("exchange streams over IPv6, joined by announced addresses", () => {
+    const of = new Pair(1, { ...BAD, family: 6, client: { autoJoin: false }, server: { announce: true } }).warm();
+    of.exchange(150_000, 50_000);
+    expect(of.carried("fd00:2::1")).toBeGreaterThan(10_000);
   });
 
   it("use both paths at once, or the first only", () => {
@@ -248,6 +258,15 @@ describe("an MPTCP host becomes a TCP host", () => {
     const of = new Pair(1, BAD);
     of.onWire = (p, up) => (affected(p, up) ? without(p, ["mpCapable", "dss", "addAddr"]) : p);
     of.exchange(50_000, 50_000);
+    expect([of.client.fallback, of.server.fallback]).toEqual([true, true]);
+  });
+
+  it("when the first three SYNs are lost, and the fourth goes without the option", () => {
+    const of = new Pair(1);
+    let syns = 0;
+    of.onWire = (p) => (p.flags === "S" && ++syns <= 3 ? undefined : p);
+    of.exchange(10_000, 10_000);
+    expect(of.sent.map(({ p }) => p.flags === "S" && !option(p, "mpCapable")).indexOf(true)).toBe(3);
     expect([of.client.fallback, of.server.fallback]).toEqual([true, true]);
   });
 

@@ -131,6 +131,20 @@ describe("segments that a TCP host does not take", () => {
     expect(of.gets({ flags: "S", at: 10 })).toMatchObject([{ flags: "A", ack: IRS + 1 }]);
   });
 
+  it("opens together with the other end", () => {
+    const of = new Bench();
+    const ends = [
+      { address: HERE[4], port: 4000 },
+      { address: THERE[4], port: 80 },
+    ] as const;
+    of.socket = of.stack.connect(...ends, 0) as TcpSocket;
+    of.iss = of.sends()[0]?.seq ?? 0;
+    expect(of.gets({ flags: "S", at: -1, options: [p.mss(1460)] })).toMatchObject([{ flags: "SA", ack: IRS + 1 }]);
+    of.gets({ flags: "SA", at: -1, options: [p.mss(1460)] });
+    expect(of.socket.state).toBe("open");
+    expect(places(of, of.writes(100))).toEqual([[0, 100]]);
+  });
+
   it("refuses what belongs to no connection", () => {
     const of = new Bench();
     expect(of.gets({ flags: "S" })).toMatchObject([{ flags: "RA", seq: 0, ack: IRS + 2 }]);
