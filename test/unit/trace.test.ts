@@ -7,9 +7,14 @@ import { type Engine, loadEngine } from "../wasm.ts";
 
 const { HAS_DSN, HAS_DAN, RETRANSMISSION } = abi.TraceFlag;
 
-/** Switches trace records on or off, for all connections. */
-const trace = (e: Established, on: boolean) =>
-  e.scene.command(abi.CommandKind.TRACE, (view, at) => view.setUint8(at + abi.Command.MODE, on ? 1 : 0));
+/** Switches trace records on or off, for all connections or for the one with `token`. */
+const trace = (e: Established, on: boolean, token?: number) =>
+  e.scene.command(abi.CommandKind.TRACE, (view, at) => {
+    view.setUint8(at + abi.Command.MODE, on ? 1 : 0);
+    if (token === undefined) return;
+    view.setUint8(at + abi.Command.SCOPE, abi.Scope.CONNECTION);
+    view.setUint32(at + abi.Command.TOKEN, token, true);
+  });
 
 /** The records of the last call. */
 function records({ engine }: { engine: Engine }) {
@@ -91,7 +96,10 @@ describe("trace records", () => {
     const e = opener();
     e.hostData(0, 10);
     expect(records(e.scene)).toEqual([]);
-    trace(e, true);
+    trace(e, true, (e.ourToken ^ 1) >>> 0); // somebody else
+    e.hostData(0, 10);
+    expect(records(e.scene)).toEqual([]);
+    trace(e, true, e.ourToken);
     e.hostData(10, 10);
     expect(records(e.scene)).toHaveLength(1);
     e.scene.advance(0);
