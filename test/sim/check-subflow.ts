@@ -108,7 +108,8 @@ export class SubflowCheck {
       this.syn(p);
       return;
     }
-    const refusal = this.iss < 0 && p.flags === "RA" && p.seq === 0 && distance(this.irs, p.ack) === 1;
+    // A SYN refused, of a join that has no place here (RFC 9293 §3.10.7.1).
+    const refusal = p.flags === "RA" && p.seq === 0 && this.peerAcknowledged === 0;
     if (refusal) return;
     this.demand(this.iss >= 0, () => "a packet before the SYN");
     if (p.flags.includes("R")) {

@@ -63,7 +63,7 @@ export class Checkers implements Observer {
     const check = this.subflow(side, p, true);
     check?.record.learn(side, p);
     if (check === undefined) demand(this.strangers || p.flags.includes("R"), () => `${from()}: of no connection`);
-    else check.leaves(p);
+    else if (!check.record.gone[side]) check.leaves(p);
   }
 
   wireIn(side: Side, p: Packet): void {
