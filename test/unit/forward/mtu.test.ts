@@ -91,3 +91,18 @@ describe("IPv4", () => {
     }
   });
 });
+
+describe.each([4, 6] as const)("a path that comes later with a smaller MTU, IPv%i", (family) => {
+  it.each(["opener", "responder"] as const)("N-60 none of the host's full-size segments leaves on it, %s", (role) => {
+    const e = new Established(role, { family, paths: paths(family, 1500), prefer: [1] }).establish();
+    e.scene.setPath(2, paths(family, 1500, 1280)[1] as object);
+    expect(() => e.join()).toThrow(); // refused: the host's MSS was agreed at the SYN
+    expect(e.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
+    e.scene.handover(2);
+    const out = data(sent(e.hostData(0, 1416)));
+    expect(out.map(({ src }) => src)).toEqual([e.addresses.host]);
+    const wide = new Established(role, { family, paths: paths(family, 1500), prefer: [1] }).establish();
+    wide.scene.setPath(2, paths(family, 1500, 1500)[1] as object);
+    expect(() => wide.join()).not.toThrow();
+  });
+});
