@@ -228,8 +228,26 @@ describe("timers", () => {
     expect(e.scene.nextUs).toBe(Infinity);
     e.hostData(0, 10);
     e.fromPeer({ acks: 10 });
-    expect(e.scene.nextUs).toBeLessThan(1_000_000); // a DAN pull is armed, on the subflow
+    expect(e.scene.nextUs).toBeLessThan(1_000); // a DAN pull is armed, on the subflow
     end(e);
     expect(e.scene.nextUs).toBe(Infinity);
+  });
+
+  it("a handshake that is finished is not waited for any more", () => {
+    const e = listening(V6);
+    e.peerSyn();
+    e.hostSynAck();
+    expect(e.scene.nextUs).toBeLessThan(76_000_000);
+    e.peerThirdAck();
+    expect(e.scene.nextUs).toBe(Infinity);
+  });
+
+  it("a subflow takes its timer along", () => {
+    const e = joined("responder", V6);
+    e.hostData(0, 10);
+    e.fromPeer({ acks: 10 });
+    expect(e.scene.nextUs).toBeLessThan(1_000); // its DAN pull
+    e.fromPeer({ flags: "RA" }, []);
+    expect(e.scene.nextUs).toBeGreaterThan(10_000);
   });
 });
