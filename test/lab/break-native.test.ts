@@ -30,7 +30,8 @@ async function untilCarried(scenario: Scenario, network: string, amount: object)
 describe.each([4, 6] as const)("native peer over IPv%i", (family) => {
   it.each(amounts)("N-84 the proxied client loses its link, a standby subflow is there: %s", async (_, amount) => {
     const scenario = await Scenario.start({ topology: nativeServer, shunt: { client: {} }, nativeServer: true });
-    const call = scenario.call({ ...amount, family });
+    const call = scenario.call({ ...amount, timeoutSeconds: 30, family });
+    await scenario.joined("client");
     await untilCarried(scenario, "wifi", amount);
     await linkDown(scenario.client, "wifi");
     await expectExact(scenario, await call.outcomes());
@@ -45,7 +46,8 @@ describe.each([4, 6] as const)("native peer over IPv%i", (family) => {
       const shunt = { client: { engine: { standby: false } } };
       const scenario = await Scenario.start({ topology: nativeServer, shunt, nativeServer: true });
       const file = join(scenario.lab.directory, "ethernet.pcap");
-      const call = scenario.call({ ...amount, family });
+      const call = scenario.call({ ...amount, timeoutSeconds: 30, family });
+      await scenario.announced("ethernet", family);
       await untilCarried(scenario, "wifi", amount);
       await scenario.lab.emulator.capture("ethernet", file);
       await linkDown(scenario.client, "wifi");
@@ -68,7 +70,8 @@ describe.each([4, 6] as const)("native peer over IPv%i", (family) => {
 
   it.each(amounts)("N-84 the proxied server loses its link: %s", async (_, amount) => {
     const scenario = await Scenario.start({ topology: nativeClient, shunt: { server: {} } });
-    const call = scenario.call({ ...amount, family, native: true });
+    const call = scenario.call({ ...amount, timeoutSeconds: 30, family, native: true });
+    await scenario.joined("server");
     await untilCarried(scenario, "wifi", amount);
     await linkDown(scenario.server, "wifi");
     await expectExact(scenario, await call.outcomes());

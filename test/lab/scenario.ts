@@ -5,6 +5,7 @@ import type { Outcome } from "./apps/transfer.ts";
 import type { Counters } from "./emulator.ts";
 import type { Host } from "./host.ts";
 import { Lab, type LabOptions } from "./lab.ts";
+import { until } from "./mobility.ts";
 import { type Shunt, type ShuntConfig, startShunt } from "./shunt.ts";
 import type { Topology } from "./topology.ts";
 import { Transfer, type TransferOptions, TransferServer } from "./transfer.ts";
@@ -83,6 +84,20 @@ export class Scenario {
   /** Starts a transfer from the client. */
   call({ network = "wifi", family = 4, ...options }: CallOptions): Transfer {
     return new Transfer(this.client, this.server.address(network, family), options);
+  }
+
+  /** Waits until every connection of a daemon has a standby subflow beside the active one. */
+  async joined(host: string, connections = 1): Promise<void> {
+    await until(`${connections} connections with two subflows`, async () => {
+      const status = (await this.shunt(host).command("status")) as { connections: { subflows: unknown[] }[] };
+      return status.connections.filter(({ subflows }) => subflows.length > 1).length === connections;
+    });
+  }
+
+  /** Waits until the client's daemon knows the server's address on a network: without it nothing can be joined there. */
+  async announced(network: string, family: 4 | 6 = 4): Promise<void> {
+    const event = `event=new_address.* remote=${this.server.address(network, family)} `;
+    await until(event, () => new RegExp(event).test(this.shunt("client").log));
   }
 
   /** Logs of all daemons, for a failed test. */

@@ -1,0 +1,99 @@
+// A path that dies without a word: the emulator drops everything, no interface changes.
+
+import { describe, expect, it } from "vitest";
+import { linkDown, until } from "./mobility.ts";
+import { expectCarried, expectExact, expectNativeContent, Scenario, type ScenarioOptions } from "./scenario.ts";
+import { nativeClient, nativeServer, twoNetworks } from "./topology.ts";
+
+const MB = 1_000_000;
+/** Each path has to carry at least this, bytes. */
+const SHARE = MB;
+const proxied = { topology: twoNetworks, shunt: { client: {}, server: {} } };
+const amounts: [string, { up?: number; down?: number; rate: number }][] = [
+  ["upload", { up: 6 * MB, rate: 4 * MB }],
+  ["download", { down: 6 * MB, rate: 4 * MB }],
+];
+const shareOf = (amount: object): { up?: number; down?: number } =>
+  Object.fromEntries(["up", "down"].filter((direction) => direction in amount).map((name) => [name, SHARE]));
+
+async function untilCarried(scenario: Scenario, network: string, amount: object): Promise<void> {
+  const { up = 0, down = 0 } = shareOf(amount);
+  await until(`${SHARE} bytes on ${network}`, async () => {
+    const { forward, backward } = await scenario.wire(network);
+    return forward.tcp.newPayloadBytes >= up && backward.tcp.newPayloadBytes >= down;
+  });
+}
+
+describe("nothing crosses the path in use any more", () => {
+  it.each([
+    ...amounts.map(([name, amount]) => [`${name}, a standby subflow is there`, amount, proxied] as const),
+    ...amounts.map(([name, amount]) => {
+      const options = { topology: nativeServer, shunt: { client: {} }, nativeServer: true };
+      return [`${name}, native server`, amount, options] as const;
+    }),
+  ])("N-110 the other path carries the rest: %s", async (_, amount, options: ScenarioOptions) => {
+    const scenario = await Scenario.start(options);
+    const call = scenario.call({ ...amount, timeoutSeconds: 60 });
+    await scenario.joined("client");
+    await untilCarried(scenario, "wifi", amount);
+    await scenario.lab.emulator.set("wifi", { blackhole: true });
+    await expectExact(scenario, await call.outcomes());
+    await expectCarried(scenario, "ethernet", shareOf(amount));
+    if (options.nativeServer) await expectNativeContent(scenario.server);
+  });
+
+  // Its own data tells the opener. An opener that only receives has no means to notice (docs/OPERATING.md).
+  it("N-110 nothing is joined yet: the opener that sends looks for another path", async () => {
+    const shunt = { client: { engine: { standby: false } }, server: {} };
+    const scenario = await Scenario.start({ topology: twoNetworks, shunt });
+    const amount = { up: 6 * MB, rate: 4 * MB };
+    const call = scenario.call({ ...amount, timeoutSeconds: 60 });
+    await scenario.announced("ethernet");
+    await untilCarried(scenario, "wifi", amount);
+    await scenario.lab.emulator.set("wifi", { blackhole: true });
+    await expectExact(scenario, await call.outcomes());
+    await expectCarried(scenario, "ethernet", shareOf(amount));
+  });
+
+  it.each(["forward", "backward"] as const)("N-110 in one direction only: %s", async (direction) => {
+    const scenario = await Scenario.start(proxied);
+    const amount = { up: 4 * MB, down: 4 * MB, rate: 2 * MB };
+    const call = scenario.call({ ...amount, timeoutSeconds: 60 });
+    await scenario.joined("client");
+    await untilCarried(scenario, "wifi", amount);
+    await scenario.lab.emulator.set("wifi", { blackhole: true }, direction);
+    await expectExact(scenario, await call.outcomes());
+    await expectCarried(scenario, "ethernet", direction === "forward" ? { up: SHARE } : { down: SHARE });
+  });
+
+  it("N-110 the path is used again once something comes by it", async () => {
+    const scenario = await Scenario.start(proxied);
+    const amount = { up: 14 * MB, down: 14 * MB, rate: 2 * MB };
+    const call = scenario.call({ ...amount, timeoutSeconds: 60 });
+    await scenario.joined("client");
+    await untilCarried(scenario, "wifi", amount);
+    await scenario.lab.emulator.set("wifi", { blackhole: true });
+    await untilCarried(scenario, "ethernet", amount);
+    const dead = await scenario.wire("wifi");
+    await scenario.lab.emulator.set("wifi", { blackhole: false });
+    const backNs = Number(process.hrtime.bigint());
+    await until("new octets on wifi in both directions", async () => {
+      const { forward, backward } = await scenario.lab.emulator.flows("wifi");
+      return [forward, backward].every((flows) => flows.some(({ lastNewDataNs }) => lastNewDataNs > backNs));
+    });
+    expect(dead.forward.drops.blackhole).toBeGreaterThan(0);
+    await expectExact(scenario, await call.outcomes());
+  });
+});
+
+// Its kernel keeps the address, so only silence tells the other end.
+it.each(amounts)("N-110 a native client loses its link: %s", async (_, amount) => {
+  const scenario = await Scenario.start({ topology: nativeClient, shunt: { server: {} } });
+  const call = scenario.call({ ...amount, native: true, timeoutSeconds: 60 });
+  await scenario.joined("server");
+  await untilCarried(scenario, "wifi", amount);
+  await linkDown(scenario.client, "wifi");
+  await expectExact(scenario, await call.outcomes());
+  await expectCarried(scenario, "ethernet", shareOf(amount));
+  await expectNativeContent(scenario.client);
+});
