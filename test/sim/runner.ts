@@ -342,8 +342,8 @@ class Run {
   }
 
   /**
-   * A native stack that lost its subflows may not get another: it takes no joins once it is closing or has as many as it
-   * may have, and makes none by itself. Then it is reset after the time of grace, but it does end.
+   * A native stack that lost its subflows may not get another: it takes no joins once it is closing or has as many
+   * as it may have, and makes none by itself. Then it is reset after the time of grace, but it does end.
    */
   private get nativeMayGiveUp(): boolean {
     return this.broke && SIDES.some((side) => this.s.hosts[side].kind === "mptcp");

@@ -73,7 +73,7 @@ export interface Scenario {
   /** The faults begin only when everything is established. */
   calmStart: boolean;
   faultsEndUs: number;
-  /** A path of `a` that stays dead when all others are as good as new, 0 = none; with a word to its engine or without. */
+  /** A path of `a` that stays dead when all others are well again, 0 = none; its engine is told, or not. */
   lostPath: number;
   lostSilently: boolean;
 }
