@@ -342,9 +342,9 @@ class Sender {
   }
 }
 
-describe.each(TEST_BUILDS)("what the host is told, through any SEND table (%s)", (build) => {
+describe.each(TEST_BUILDS)("projection to the host, through any SEND table (%s)", (build) => {
   const count = tables(build);
-  it("is what its model says", { timeout: 60_000 + count }, () => {
+  it("N-76 what the host is told is what a model of every octet says", { timeout: 60_000 + count }, () => {
     const sender = new Sender(build);
     forCases(count, (random) => sender.run(random));
   });
