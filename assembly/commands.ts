@@ -18,7 +18,7 @@ import { drawAddressId, pathAt, PathRecord } from "./connection/paths";
 import { connectionCapacity, connectionSlab, SWEEP_TABLE } from "./connection/store";
 import { subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { emitEvent } from "./event-ring";
-import { abandonSubflow, losePath, pathLost, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { abandonSubflow, addressIdInUse, losePath, pathLost, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { revive } from "./handover/stall";
 import { standbyNow } from "./handover/standby";
 import { handoverEnd, handoverStart, reconsider } from "./handover/switch";
@@ -187,16 +187,8 @@ function applySubflowRemove(connection: Connection, path: u32): Reason {
   const id = <u32>subflow.localId;
   resetSubflow(subflow, RST_UNSPECIFIED);
   abandonSubflow(connection, subflow, Reason.REMOVED, false);
-  if (known && !subflowHasId(connection, id)) removeAddress(connection, id);
+  if (known && !addressIdInUse(connection, id)) removeAddress(connection, id);
   return Reason.NONE;
-}
-
-/** True if another subflow still uses our address id. */
-function subflowHasId(connection: Connection, id: u32): bool {
-  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    if (<u32>subflowAt(index).localId == id) return true;
-  }
-  return false;
 }
 
 /**

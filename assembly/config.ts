@@ -67,6 +67,9 @@
 @inline export const STALL_HEAD_TRIES: u8 = 2;
 /** Pause between two of them that counts while the round trip is unknown: Linux's shortest time-out. */
 @inline export const HEAD_PAUSE_US: u64 = 200_000;
+/** First question to a stale subflow whether it is heard again; doubled up to STALE_PROBE_MAX_US. */
+@inline export const STALE_PROBE_US: u64 = 1_000_000;
+@inline export const STALE_PROBE_MAX_US: u64 = 60_000_000;
 /** How long a subflow with a hole has to acknowledge it, at least: a busy peer's answer may take this long. */
 @inline export const POISON_MIN_US: u64 = 50_000;
 /** Kicks within this time belong to one break, and show the same MTU. */

@@ -154,6 +154,7 @@ function subflowTimer(subflow: Subflow, now: u64): void {
       return;
     }
   }
+  if (hasFlag(connection, ConnectionFlag.RESET)) return; // nothing but RST leaves any more
   if (due(subflow.pullUs, now)) danPullFire(connection, subflow);
   if (due(subflow.stallUs, now)) stallFire(connection, subflow);
   const suspect = due(subflow.suspectUs, now);

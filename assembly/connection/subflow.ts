@@ -64,6 +64,7 @@ export const enum SubflowBit {
   PRIO_PENDING = 256, // MP_PRIO to be repeated
   RETRANSMISSION_SEEN = 512, // a duplicate came since the host's last acknowledgement
   STALE = 1024, // silent with octets in flight: no new data, and what is sent again goes elsewhere, too
+  SUSPECT = 2048, // one packet on it showed both a DATA_ACK and an older hole: no new data until that is filled
 }
 
 @final @unmanaged

@@ -109,21 +109,31 @@ export function takeHostAck(connection: Connection, segment: Segment): void {
   if (dan == connection.rcvDan) hostWindowUpdate(connection, dan, octets);
 }
 
+/** True if the host's segment says what concerns every subflow: window closed or reopened, DATA_FIN acknowledged. */
+function hasNews(connection: Connection): bool {
+  // A DATA_FIN takes no room on a subflow: its acknowledgement moves no SAN.
+  const finKnown = ackMoved && hasFlag(connection, ConnectionFlag.PEER_FIN);
+  return windowMoved || (finKnown && dsnGt(connection.rcvDan, connection.peerFinDsn));
+}
+
+let carrierMoved: bool = false; // tellOthers() has moved the carrier's SAN
+
 /**
- * Gives every subflow but `carrier` the SAN it has earned; the carrier's SAN is moved on only. True if the
- * carrier's moved.
+ * Gives every subflow but `carrier` (index, 0 = none) one ACK if it has earned a new SAN, or if there is news for all;
+ * the carrier's SAN is moved on only. True if there was news.
  */
-export function acknowledgeOthers(connection: Connection, carrier: u32): bool {
-  let carrierMoved = false;
+export function tellOthers(connection: Connection, carrier: u32): bool {
+  const news = hasNews(connection);
+  carrierMoved = false;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (subflow.rcvSan == subflow.rcvHighest && !subflowHas(subflow, SubflowBit.FIN_RECEIVED)) continue;
-    if (!advanceSan(connection, subflow)) continue;
-    subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
-    if (index == carrier) carrierMoved = true;
-    else forgeHostAck(connection, subflow);
+    const nothingCame = subflow.rcvSan == subflow.rcvHighest && !subflowHas(subflow, SubflowBit.FIN_RECEIVED);
+    const moved = !nothingCame && advanceSan(connection, subflow);
+    if (moved) subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
+    if (index == carrier) carrierMoved = moved;
+    else if (moved || (news && subflowUsable(subflow))) forgeHostAck(connection, subflow);
   }
-  return carrierMoved;
+  return news;
 }
 
 /** A pure ACK on `subflow` that says what the host's segment says: DATA_ACK and its SACK blocks. */
@@ -191,24 +201,6 @@ function chooseCarrier(connection: Connection): u32 {
   return duplicate;
 }
 
-/** Sends the same news to all usable subflows but `carrier`: window reopened or closed, DATA_FIN acknowledged. */
-function tellAll(connection: Connection, carrier: u32): void {
-  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    const subflow = subflowAt(index);
-    if (index != carrier && subflowUsable(subflow)) forgeHostAck(connection, subflow);
-  }
-}
-
-/** Tells all subflows but `carrier` what concerns them all; true if there was something to tell. */
-export function tellNews(connection: Connection, carrier: u32): bool {
-  // A DATA_FIN takes no room on a subflow: its acknowledgement moves no SAN.
-  const finKnown = ackMoved && hasFlag(connection, ConnectionFlag.PEER_FIN);
-  const finAcked = finKnown && dsnGt(connection.rcvDan, connection.peerFinDsn);
-  if (!windowMoved && !finAcked) return false;
-  tellAll(connection, carrier);
-  return true;
-}
-
 /** Duplicates for the subflows beside the carrier that deserve one, too (rule 4). */
 function duplicateOthers(connection: Connection, carrier: u32): void {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
@@ -236,8 +228,8 @@ export function ackToSubflow(connection: Connection, segment: Segment): void {
     return;
   }
   const subflow = subflowAt(carrier);
-  const moved = acknowledgeOthers(connection, carrier);
-  if (!tellNews(connection, carrier) && !moved && !ackMoved) duplicateOthers(connection, carrier);
+  const news = tellOthers(connection, carrier);
+  if (!news && !carrierMoved && !ackMoved) duplicateOthers(connection, carrier);
   subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
   let end = REWRITE_OPTIONS;
   if (unconfirmed && subflowHas(subflow, SubflowBit.INITIAL)) {

@@ -86,7 +86,8 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   duplicateOnSubflow = !sanMoved && outstanding && sameWindow && !control && !probeAnswer && segment.payloadLength == 0;
   danPullUpdate(connection, subflow, danMoved);
   if (sanMoved) poisonRelief(connection, subflow);
-  if (danMoved) poisonCheck(connection);
+  const newest = (options.present & (1 << DSS)) != 0 && options.danOctets != 0 && dan == connection.dsnUna;
+  if (danMoved || (newest && subflow.suspectUs != 0)) poisonCheck(connection, newest ? subflowIndex(subflow) : 0);
 }
 
 /** Projects SAN and SACK blocks of the packet into DSN_BLOCKS, those above the TAN; returns how many. */
@@ -200,6 +201,11 @@ export function forgeHostAck(connection: Connection): void {
 export function passNews(connection: Connection, segment: Segment): void {
   if (!tanMoved && !windowMoved) return;
   if (load<u32>(segment.descriptor, Descriptor.VERDICT) == Verdict.DROP) forgeHostAck(connection);
+}
+
+/** The packet's octets lie below what the host expects: it will look at SEQ first and not at the news beside them. */
+export function passNewsBesideOld(connection: Connection): void {
+  if (tanMoved || windowMoved) forgeHostAck(connection);
 }
 
 /** The TAN is shown in steps (handover/transition.ts): the next one, as an acknowledgement of its own. */

@@ -26,10 +26,10 @@ import { addressEqual } from "../memory/address";
 import { SEQUENCE_SPAN } from "../config";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { forgeAck, forgePacket } from "../signalling/forge";
-import { joinFailed, joinHmacValid, pathFits, sendJoinAck, sendJoinSynAck } from "../signalling/join";
+import { joinFailed, joinHmacValid, keepAddress, pathFits, sendJoinAck, sendJoinSynAck } from "../signalling/join";
 import { ADD_ADDR, DSS, MP_JOIN, mptcpOptionsAt, writeTcpRst } from "../wire/mptcp-options";
 import { checksumCorrupt, tcpChecksumFill } from "../wire/checksum";
-import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp";
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt } from "../wire/tcp-options";
 import { destinationOf, dropSegment, Segment, sourceOf } from "./segment";
 
@@ -102,6 +102,7 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   subflow.nonceRemote = mptcp.joinNonce;
   subflow.remoteId = <u8>mptcp.joinAddressId;
   subflow.localId = <u8>(addressEqual(local, hostAddress(connection)) ? 0 : pathAddressId(path, local));
+  keepAddress(connection, subflow.localId);
   subflow.peerScale = joinedScale(connection, options);
   subflowSetOperation(subflow, SetOperationKind.ADD_CONVERTED);
   sendJoinSynAck(connection, subflow);
@@ -234,6 +235,7 @@ function joinFourthAck(connection: Connection, subflow: Subflow, segment: Segmen
 export function joinAckAgain(connection: Connection, subflow: Subflow, segment: Segment): bool {
   const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
   if ((mptcp.present & (1 << MP_JOIN)) == 0 || segment.payloadLength != 0) return false;
+  if ((segment.flags & TCP_FIN) != 0) return false; // the peer closes it: what answers the FIN is a fourth ACK, too
   forgeAck(connection, subflow);
   dropSegment(segment, DropReason.CONSUMED);
   return true;

@@ -28,6 +28,7 @@ import {
 import { windowForSubflow } from "../connection/window";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
+import { kick } from "../handover/kick";
 import { stallCopies, stallDeclare, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
@@ -40,7 +41,7 @@ import { Dsn, dsnGt, dsnLt, seqLt, Ssn } from "../seq/space";
 import { forgePacket } from "../signalling/forge";
 import { writeCapableData, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
-import { acknowledgeOthers, ackToSubflow, sackBlocksBesideData, tellNews, writeProjectedSack } from "./ack-to-subflow";
+import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } from "./ack-to-subflow";
 import { forgeHostAck } from "./ack-to-tcp";
 import { rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
@@ -57,10 +58,10 @@ let pieceLate: bool = false; // its SSNs were reserved: the host sends these oct
 /** The subflow for new octets: the active one, but another if that is suspected of a hole (handover/poison.ts). */
 function freshSubflow(connection: Connection): u32 {
   const active = connection.active;
-  if (active == 0 || subflowAt(active).suspectUs == 0) return active;
+  if (active == 0 || !subflowHas(subflowAt(active), SubflowBit.SUSPECT)) return active;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (subflowUsable(subflow) && subflow.suspectUs == 0 && !subflowHas(subflow, SubflowBit.STALE)) return index;
+    if (subflowUsable(subflow) && !subflowHas(subflow, SubflowBit.SUSPECT | SubflowBit.STALE)) return index;
   }
   return active;
 }
@@ -166,6 +167,19 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
 }
 
 /**
+ * Octets [dsn, end) of a segment that goes on with new ones: those without a subflow get their numbers before those,
+ * so that they also leave in this order.
+ */
+function mapLost(connection: Connection, dsn: Dsn, end: Dsn): DropReason {
+  while (dsnLt(dsn, end) && carrierOf(connection, dsn) == 0) {
+    const reason = pieceAt(connection, dsn, <u32>min<u64>(end - dsn, connection.mss));
+    if (reason != DropReason.NONE) return reason;
+    dsn += <u64>pieceLength;
+  }
+  return DropReason.NONE;
+}
+
+/**
  * The mapping for the piece: the logged one that contains its start (the piece ends with it), else the
  * piece itself.
  */
@@ -207,8 +221,7 @@ function writeMapping(connection: Connection, subflow: Subflow, p: usize, pieceD
 /** The whole segment is one piece: rewrites it in place. */
 function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bool): void {
   const subflow = subflowAt(pieceSubflow);
-  acknowledgeOthers(connection, pieceSubflow);
-  tellNews(connection, pieceSubflow);
+  tellOthers(connection, pieceSubflow);
   let end = writeMapping(connection, subflow, REWRITE_OPTIONS, dsn, carriesFin(connection, dsn));
   if (end - REWRITE_OPTIONS <= 20) end = writeProjectedSack(connection, subflow, end, sackBlocksBesideData());
   const flags = TCP_ACK | (segment.flags & TCP_PSH);
@@ -261,8 +274,7 @@ function copyPiece(connection: Connection, dsn: Dsn, at: usize): DropReason {
 /** The segment lies in several pieces: sends each as packets of one MSS at most. */
 function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom: Dsn): void {
   count(Counter.PACKETS_SPLIT);
-  acknowledgeOthers(connection, 0);
-  tellNews(connection, 0);
+  tellOthers(connection, 0);
   let at = <usize>segment.payload;
   let left = segment.payloadLength;
   while (left != 0) {
@@ -297,8 +309,7 @@ function sendFinAlone(connection: Connection, segment: Segment): void {
     return;
   }
   const subflow = subflowAt(connection.active);
-  acknowledgeOthers(connection, connection.active);
-  tellNews(connection, connection.active);
+  tellOthers(connection, connection.active);
   const fin = <u32>connection.localFinDsn;
   const end = writeDss(REWRITE_OPTIONS, true, <u32>connection.rcvDan, true, fin, 0, 1, true);
   const flags: u32 = TCP_ACK;
@@ -326,7 +337,9 @@ function noteHeadTry(connection: Connection, carrier: u32): void {
   if (connection.headTries != 0 && nowUs() - connection.headUs < pause) return;
   connection.headUs = nowUs();
   if (connection.headTries < 255) connection.headTries++;
-  if (connection.headTries >= STALL_HEAD_TRIES && carrier != 0) stallDeclare(connection, subflowAt(carrier));
+  if (connection.headTries != STALL_HEAD_TRIES || carrier == 0) return;
+  stallDeclare(connection, subflowAt(carrier));
+  if (connection.active == carrier) kick(connection); // the first octet may wait behind a hole that it left there itself
 }
 
 /** Index of the subflow that the octet `dsn` is mapped to, 0 = none. */
@@ -368,12 +381,14 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
   const newFrom = connection.dsnNxt;
   if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) noteHeadTry(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
-  const reason = mapNew(connection, dsn, segment.payloadLength, superPacket);
+  const end = dsn + <u64>segment.payloadLength;
+  let reason = dsnGt(end, newFrom) ? mapLost(connection, dsn, newFrom) : DropReason.NONE;
+  if (reason == DropReason.NONE) reason = mapNew(connection, dsn, segment.payloadLength, superPacket);
   if (reason != DropReason.NONE) {
     dropSegment(segment, reason);
     return;
   }
-  if (fin) noteFin(connection, dsn + <u64>segment.payloadLength);
+  if (fin) noteFin(connection, end);
   if (DEBUG) check(sendTableCheck(sendTableOf(connection)));
   const first = pieceAt(connection, dsn, segment.payloadLength);
   if (first != DropReason.NONE) {

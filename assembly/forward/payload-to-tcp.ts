@@ -32,7 +32,7 @@ import { forgeAck, forgePacket, forgeToHost } from "../signalling/forge";
 import { DSS, DSS_DATA_FIN, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_PSH } from "../wire/tcp";
 import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
-import { writeHostOptions } from "./ack-to-tcp";
+import { passNewsBesideOld, writeHostOptions } from "./ack-to-tcp";
 import { rewriteToHost, traceReceived } from "./route";
 import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 
@@ -217,6 +217,7 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
   const dsn = load<u64>(OUT);
   const octets = min<u32>(mapped, segment.payloadLength);
   if (!bookArrival(connection, subflow, segment, ssn, dsn, octets)) return;
+  if (dsnLeq(dsn + <u64>octets, connection.rcvDan)) passNewsBesideOld(connection);
   if (octets < segment.payloadLength) {
     forwardRest(connection, subflow, segment, octets);
     segmentCut(segment, octets);

@@ -52,7 +52,7 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   if (sendTableUses(sendTableOf(connection), subflowIndex(subflow))) setFlag(connection, ConnectionFlag.KICK_DUE);
   subflowDestroy(subflow, reason);
   if (wasHandover) handoverEnd(connection, reason);
-  if (tellPeer && wasEstablished) removeAddress(connection, id);
+  if (tellPeer && wasEstablished && !addressIdInUse(connection, id)) removeAddress(connection, id);
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;
   goOnElsewhere(connection);
 }
@@ -116,6 +116,14 @@ export function announceLost(connection: Connection, carrier: Subflow): void {
   if (octets == 0) return;
   count(Counter.REMOVE_ADDR_SENT);
   forgeAckWith(connection, carrier, writeRemoveAddr(FORGE_OPTIONS, OUT, octets));
+}
+
+/** True if a subflow still uses our address id: REMOVE_ADDR would close it, too. */
+export function addressIdInUse(connection: Connection, id: u32): bool {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (<u32>subflowAt(index).localId == id) return true;
+  }
+  return false;
 }
 
 /** A subflow is lost or closing: new data goes elsewhere; without any other the connection waits for REJOIN_GRACE_MS. */

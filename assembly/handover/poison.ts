@@ -4,7 +4,7 @@
 //
 // A subflow whose first unacknowledged SSN stands for no octet of the SEND table any more is suspect: its
 // acknowledgement may only be late or lost, so it is asked at once (an octet below the peer's window makes it
-// answer), and until then new data prefers another subflow. Where the hole is still there after one round
+// answer). New data prefers another subflow once a single packet proves the hole. Where the hole is still there after one round
 // trip the subflow is closed; the path is joined anew when it is wanted.
 
 import { Counter, Direction, Reason, SubflowState } from "../abi";
@@ -12,8 +12,8 @@ import { nowUs } from "../clock";
 import { INITIAL_RTO_US, POISON_MIN_US } from "../config";
 import { Connection, sendTableOf } from "../connection/connection";
 import {
-  localAddress, localPort, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowIndex, subflowSet,
-  subflowUsable,
+  localAddress, localPort, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowClear, subflowIndex,
+  subflowSet, subflowUsable,
 } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
 import { windowForSubflow } from "../connection/window";
@@ -30,12 +30,17 @@ function holed(connection: Connection, subflow: Subflow): bool {
   return !sendTableCarries(sendTableOf(connection), subflowIndex(subflow), subflow.ssnUna);
 }
 
-/** The DATA_ACK moved: looks for subflows that it has left behind with a hole. */
-export function poisonCheck(connection: Connection): void {
+/**
+ * The DATA_ACK moved, or a subflow is being asked: looks for holes. A DATA_ACK that came on another subflow may only have
+ * overtaken the acknowledgement of this one, so new data avoids a subflow only where one and the same packet shows
+ * both: the subflow `witness` (index) carried the newest DATA_ACK itself; 0 = it did not.
+ */
+export function poisonCheck(connection: Connection, witness: u32): void {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (subflow.suspectUs != 0 || subflow.state != SubflowState.ESTABLISHED) continue;
-    if (holed(connection, subflow)) suspect(connection, subflow);
+    if (subflow.state != SubflowState.ESTABLISHED || !holed(connection, subflow)) continue;
+    if (subflow.suspectUs == 0) suspect(connection, subflow);
+    if (index == witness) subflowSet(subflow, SubflowBit.SUSPECT);
   }
 }
 
@@ -50,11 +55,13 @@ function suspect(connection: Connection, subflow: Subflow): void {
 @inline export function poisonRelief(connection: Connection, subflow: Subflow): void {
   if (subflow.suspectUs == 0 || holed(connection, subflow)) return;
   subflow.suspectUs = 0;
+  subflowClear(subflow, SubflowBit.SUSPECT);
   armSubflow(subflow);
 }
 
 /** The timer fired: the peer had its time to answer. */
 export function poisonFire(connection: Connection, subflow: Subflow): void {
+  subflowClear(subflow, SubflowBit.SUSPECT);
   if (!holed(connection, subflow)) return;
   count(Counter.SUBFLOWS_POISONED);
   resetSubflow(subflow, RST_PERFORMANCE);

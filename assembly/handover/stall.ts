@@ -6,7 +6,7 @@
 
 import { Counter, EventKind, EventRecord, Reason } from "../abi";
 import { nowUs } from "../clock";
-import { INITIAL_RTO_US, STALL_MIN_US } from "../config";
+import { INITIAL_RTO_US, STALE_PROBE_MAX_US, STALE_PROBE_US, STALL_MIN_US } from "../config";
 import { clearFlag, Connection, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import { emitSubflowEvent } from "../connection/lifecycle";
 import {
@@ -15,6 +15,7 @@ import {
 import { armSubflow } from "../connection/timers";
 import { count } from "../counters";
 import { kick } from "./kick";
+import { probeSubflow } from "./poison";
 import { standbyNow } from "./standby";
 import { reconsider } from "./switch";
 
@@ -45,7 +46,13 @@ function startWatch(subflow: Subflow): void {
 /** The timer fired: stale, or not silent for long enough. The caller arms the timer. */
 export function stallFire(connection: Connection, subflow: Subflow): void {
   subflow.stallUs = 0;
-  if (!subflowUsable(subflow) || subflow.ssnUna == subflow.ssnNxt) return;
+  if (!subflowUsable(subflow)) return;
+  if (subflowHas(subflow, SubflowBit.STALE)) {
+    probeSubflow(connection, subflow);
+    probeLater(subflow);
+    return;
+  }
+  if (subflow.ssnUna == subflow.ssnNxt) return;
   const until = subflow.quietUs + patienceUs(subflow);
   if (until > nowUs()) {
     subflow.stallUs = until;
@@ -54,10 +61,20 @@ export function stallFire(connection: Connection, subflow: Subflow): void {
   stallDeclare(connection, subflow);
 }
 
+/** A stale subflow is only heard again if somebody asks: ever less often. */
+function probeLater(subflow: Subflow): void {
+  const pause = STALE_PROBE_US << subflow.tries;
+  subflow.stallUs = nowUs() + (pause > STALE_PROBE_MAX_US ? STALE_PROBE_MAX_US : pause);
+  if (subflow.tries < 8) subflow.tries++;
+}
+
 /** Makes `subflow` stale: moves new data elsewhere if there is anything, else looks for another path. */
 export function stallDeclare(connection: Connection, subflow: Subflow): void {
   if (subflowHas(subflow, SubflowBit.STALE)) return;
   subflowSet(subflow, SubflowBit.STALE);
+  subflow.tries = 0;
+  probeLater(subflow);
+  armSubflow(subflow);
   count(Counter.SUBFLOWS_STALE);
   store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.TIMEOUT, subflow), 1, EventRecord.VALUE);
   if (connection.dsnUna != connection.dsnNxt) setFlag(connection, ConnectionFlag.KICK_DUE);
@@ -73,6 +90,8 @@ export function stallDeclare(connection: Connection, subflow: Subflow): void {
 export function revive(connection: Connection, subflow: Subflow, lost: bool): void {
   subflowClear(subflow, SubflowBit.STALE);
   subflow.quietUs = nowUs();
+  subflow.stallUs = 0;
+  armSubflow(subflow);
   store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.NONE, subflow), 0, EventRecord.VALUE);
   if (connection.active == subflowIndex(subflow)) {
     if (lost) kick(connection);

@@ -36,7 +36,7 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
   const down = path != 0 && (record.known == 0 || (record.flags & PathFlag.UP) == 0);
   let rank: u32 = subflowHas(subflow, SubflowBit.PEER_BACKUP) ? 1 << 24 : 0;
   if (subflowHas(subflow, SubflowBit.STALE)) rank |= 1 << 26;
-  if (subflow.suspectUs != 0) rank |= 1 << 25;
+  if (subflowHas(subflow, SubflowBit.SUSPECT)) rank |= 1 << 25;
   if (down) rank |= 1 << 23;
   if (connection.pinnedPath != 0 && connection.pinnedPath != path) rank |= 1 << 22;
   if (path != 0 && (record.flags & PathFlag.BACKUP) != 0) rank |= 1 << 21;

@@ -1,5 +1,5 @@
 import { check } from "../memory/check";
-import { RUN_SIZE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
+import { RUN_SIZE, RUNS_SPARE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
 import { Ssn, seqGeq, seqGt, seqLeq, seqLt, seqMax, seqMin, seqSpan } from "../seq/space";
 
 // Which SSNs of the peer have arrived on a subflow. A SAN must never cover an octet that did not
@@ -119,7 +119,9 @@ function overlap(entry: RangeEntry, left: Ssn, right: Ssn): u32 {
 
 /** Puts a new range behind `before` (0 = first). */
 function insertAfter(ranges: ReceivedRanges, before: u32, left: Ssn, right: Ssn): u32 {
-  if (ranges.count >= RANGES_MAX) return Arrival.FULL;
+  // What comes ahead of the others leaves room for what they wait for, or nothing would ever be trimmed.
+  const spare: u32 = before != 0 && before == ranges.tail ? RUNS_SPARE : 0;
+  if (ranges.count + spare >= RANGES_MAX || runsFree() <= spare) return Arrival.FULL;
   const index = runAlloc();
   if (index == 0) return Arrival.FULL;
   const entry = rangeEntryAt(index);

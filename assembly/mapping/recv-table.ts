@@ -1,5 +1,5 @@
 import { check } from "../memory/check";
-import { RUN_SIZE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
+import { RUN_SIZE, RUNS_SPARE, SPAN_MAX, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
 import { Dsn, Ssn, seqGeq, seqGt, seqLeq, seqLt, seqMax, seqMin, seqSpan } from "../seq/space";
 
 // The RECV table of a subflow (paper §3.3): which DSN each SSN of the peer stands for, read from
@@ -129,7 +129,9 @@ function append(table: RecvTable, ssn: Ssn, dsn: Dsn, length: u32): u32 {
       return RecvAdd.OK;
     }
   }
-  if (runsFree() == 0 || table.count >= RECV_RUNS_MAX) return RecvAdd.FULL;
+  // What comes ahead of the others leaves room for what they wait for, or nothing would ever be trimmed.
+  const spare: u32 = table.count == 0 ? 0 : RUNS_SPARE;
+  if (runsFree() <= spare || table.count + spare >= RECV_RUNS_MAX) return RecvAdd.FULL;
   fillGap(table, table.tail, ssn, dsn, length);
   debugCheck(table);
   return RecvAdd.OK;

@@ -14,6 +14,8 @@ import { check } from "./check";
 @inline export const RUN_SIZE: u32 = 32;
 /** No two numbers in one table lie further apart: TCP's largest window (RFC 7323 §2.3); so serial comparison holds. */
 @inline export const SPAN_MAX: u32 = 1 << 30;
+/** Runs that a receiver's tables keep for what fills their first gap. */
+@inline export const RUNS_SPARE: u32 = 2;
 
 let runBase: usize = 0;
 let runCapacity: u32 = 0;

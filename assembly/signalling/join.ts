@@ -251,7 +251,7 @@ export function forgetRemote(connection: Connection, id: u32): void {
 }
 
 /** Our address `id` is in use again: it is no longer said to be gone. */
-function keepAddress(connection: Connection, id: u32): void {
+export function keepAddress(connection: Connection, id: u32): void {
   let kept: u32 = 0;
   let ids: u32 = 0;
   for (let i: u32 = 0; i < <u32>connection.removedCount; i++) {

@@ -43,7 +43,8 @@ export function preferSubflow(connection: Connection, preferred: u32): void {
   if (!changed) return;
   connection.controlTries = 0;
   const srtt = <u64>subflowAt(preferred).srttUs;
-  connection.controlUs = nowUs() + (srtt > CONTROL_REPEAT_MIN_US ? srtt : CONTROL_REPEAT_MIN_US);
+  const again = nowUs() + (srtt > CONTROL_REPEAT_MIN_US ? srtt : CONTROL_REPEAT_MIN_US);
+  if (connection.controlUs == 0 || connection.controlUs > again) connection.controlUs = again;
   armConnection(connection);
 }
 

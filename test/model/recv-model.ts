@@ -41,6 +41,11 @@ export class RecvModel {
     return runs;
   }
 
+  /** Whether something is mapped, and all of it before `ssn`. */
+  endsBefore(ssn: number): boolean {
+    return this.octets.size > 0 && Math.max(...this.octets.keys()) < ssn;
+  }
+
   /** Octets from `ssn` on that are mapped with the offset of the first. */
   contiguous(ssn: number): number {
     const dsn = this.octets.get(ssn);
@@ -66,6 +71,11 @@ export class RangesModel {
 
   trim(ssn: number): void {
     for (const key of this.octets) if (key < ssn) this.octets.delete(key);
+  }
+
+  /** Whether something has arrived, and all of it before `ssn`. */
+  endsBefore(ssn: number): boolean {
+    return this.octets.size > 0 && Math.max(...this.octets) < ssn;
   }
 
   ranges(): number {

@@ -20,6 +20,8 @@ const BLOCKS_MAX = 32;
 const SSN_BLOCKS = BLOCKS + 0x800;
 
 const FULL = 1;
+/** Runs that what comes ahead of all others leaves free. */
+const RUNS_SPARE = 2;
 const CONFLICT = 2;
 const RANGES_FULL = 3;
 
@@ -146,7 +148,9 @@ class Receiver {
 
   private map(subflow: Subflow, ssn: number, dsn: number, length: number): void {
     const { internals } = this;
-    const room = Math.min(internals.runsFree(), internals.recvRunsMax() - subflow.recv.count);
+    const { count, end } = subflow.recv;
+    const spare = count > 0 && ssn >= end ? RUNS_SPARE : 0; // ahead of all others
+    const room = Math.max(0, Math.min(internals.runsFree(), internals.recvRunsMax() - count) - spare);
     const conflict = subflow.recv.add(ssn, dsn, length, room);
     const expected = conflict === undefined ? FULL : conflict ? CONFLICT : 0;
     same(internals.recvTableAdd(subflow.table, subflow.ssn(ssn), this.dsn(dsn), length), expected, "recvTableAdd");
@@ -158,7 +162,9 @@ class Receiver {
     if (left >= right) return;
     const { internals, view } = this;
     const { arrived, ranges } = subflow;
-    const noRoom = internals.runsFree() === 0 || view.getUint32(ranges + 8, true) === internals.rangesMax();
+    const count = view.getUint32(ranges + 8, true);
+    const spare = count > 0 && left >= arrived.end ? RUNS_SPARE : 0;
+    const noRoom = internals.runsFree() <= spare || count + spare >= internals.rangesMax();
     const expected = noRoom && arrived.alone(left, right) ? RANGES_FULL : arrived.add(left, right);
     same(internals.rangesAdd(ranges, subflow.ssn(left), subflow.ssn(right)), expected, "rangesAdd");
   }

@@ -5,6 +5,7 @@ import * as abi from "../../host/engine/abi.ts";
 import { type Established, joined, opener, opening, responder, sent } from "../established.ts";
 import * as p from "../packet.ts";
 import { type Outcome, Scene } from "../scene.ts";
+import { data } from "./forward/cases.ts";
 
 type Fields = Partial<Record<keyof typeof abi.Command, number>>;
 const OCTETS = new Set<keyof typeof abi.Command>(["SCOPE", "MODE", "PREFIX4", "PREFIX6"]);
@@ -37,11 +38,11 @@ describe("HANDOVER", () => {
       const out = command(e.scene, HANDOVER, { PATH: 2, TIMEOUT_MS: 1000, ...(fields ?? named(e)) });
       expect(answer(out)).toEqual(["NONE", 1]);
       expect(out.events).toContainEqual(expect.objectContaining({ kind: "HANDOVER_STARTED", path: 2, value: 1 }));
-      expect(e.on(e.flow2, sent(e.hostData(0, 10)))).toHaveLength(1);
+      expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
     }
     const e = joined("opener");
     expect(answer(command(e.scene, HANDOVER, { PATH: 2, SCOPE: abi.Scope.CLASS, CLASS: 5 }))).toEqual(["NONE", 0]);
-    expect(e.on(e.initial, sent(e.hostData(0, 10)))).toHaveLength(1);
+    expect(e.on(e.initial, data(sent(e.hostData(0, 10))))).toHaveLength(1);
   });
 
   const down = (e: Established) => e.scene.setPath(2, { address4: e.addresses.host2, flags: 0 });
@@ -92,7 +93,7 @@ describe("HANDOVER", () => {
     const e = joined("opener");
     const out = e.scene.handover(2, abi.HandoverMode.BREAK_BEFORE_MAKE);
     expect(out.events.map(({ kind, reason }) => [kind, reason])).toContainEqual(["SUBFLOW_CLOSED", "REMOVED"]);
-    expect(e.on(e.flow2, sent(e.hostData(0, 10)))).toHaveLength(1);
+    expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
     const r = responder();
     expect(failed(r.scene.handover(2, abi.HandoverMode.BREAK_BEFORE_MAKE))).toEqual(["PEER_OPENS"]);
     expect(r.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
@@ -103,12 +104,12 @@ describe("HANDOVER", () => {
     command(e.scene, HANDOVER, { PATH: 2, TIMEOUT_MS: 1000 });
     e.scene.prefer([1]);
     e.scene.setPath(1, { address4: e.addresses.host, flags: 1 });
-    expect(e.on(e.flow2, sent(e.hostData(0, 10)))).toHaveLength(1);
+    expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
     expect(answer(command(e.scene, HANDOVER_AUTO))).toEqual(["NONE", 1]);
-    expect(e.on(e.initial, sent(e.hostData(10, 10)))).toHaveLength(1);
+    expect(e.on(e.initial, data(sent(e.hostData(10, 10))))).toHaveLength(1);
     command(e.scene, HANDOVER, { PATH: 2, TIMEOUT_MS: 1000 });
     e.scene.setPath(2, { address4: e.addresses.host2, flags: 0 });
-    expect(e.on(e.initial, sent(e.hostData(20, 10)))).toHaveLength(1);
+    expect(e.on(e.initial, data(sent(e.hostData(20, 10))))).toHaveLength(1);
   });
 });
 
@@ -149,7 +150,7 @@ describe("PATH_SET, PATH_REMOVE, CLASS_SET", () => {
     expect(out.events).toContainEqual(
       expect.objectContaining({ kind: "SUBFLOW_CLOSED", reason: "PATH_DOWN", path: 1 }),
     );
-    expect(e.on(e.flow2, sent(e.hostData(0, 10)))).toHaveLength(1);
+    expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
   });
 
   it("a path that comes up is joined", () => {
@@ -174,7 +175,7 @@ describe("PATH_SET, PATH_REMOVE, CLASS_SET", () => {
     const e = joined("opener");
     const flags = abi.PathFlag.UP | abi.PathFlag.GATEWAY4 | abi.PathFlag.BACKUP;
     e.scene.setPath(1, { address4: e.addresses.host, flags });
-    expect(e.on(e.flow2, sent(e.hostData(0, 10)))).toHaveLength(1);
+    expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
   });
 
   it("are refused for ids that do not exist", () => {
@@ -190,7 +191,7 @@ describe("PATH_SET, PATH_REMOVE, CLASS_SET", () => {
     const e = joined("opener");
     e.scene.prefer([2, 1]);
     command(e.scene, HANDOVER_AUTO);
-    expect(e.on(e.flow2, sent(e.hostData(0, 10)))).toHaveLength(1);
+    expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
   });
 });
 

@@ -13,7 +13,8 @@ const IDLE_US = 250_000;
 /** Local address of the subflow that carries new data; octets are sent and acknowledged. */
 function carrier(e: Established, at: number): string | undefined {
   const [data] = sent(e.hostData(at, 10)).filter(({ payload }) => payload.length > 0);
-  e.fromPeer({}, [e.dataAck(at + 10)]);
+  const flow = data?.src === e.initial.local ? e.initial : (e.flow2 ?? e.initial);
+  e.fromPeer({ flow, acks: ((data?.seq ?? 0) + 10 - flow.iss - 1) | 0 }, [e.dataAck(at + 10)]);
   return data?.src;
 }
 
