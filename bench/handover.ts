@@ -31,7 +31,7 @@ import { drawAll } from "./handover/plots.ts";
 import { readSamples, table, writeCsv, writeSamples } from "./handover/report.ts";
 import { performRun, type RunOptions, type Sample } from "./handover/run.ts";
 import { type Direction, SERIES, type Series } from "./handover/series.ts";
-import { Stand, type StandOptions } from "./handover/stand.ts";
+import { allowCongestionControl, Stand, type StandOptions } from "./handover/stand.ts";
 import { readTraces, type TracedEvent, tracedRuns, writeTraces } from "./handover/traces.ts";
 
 const AUTOGROUP = "/proc/self/autogroup";
@@ -71,9 +71,10 @@ async function measureSeries(series: Series, options: Options): Promise<Measured
         } catch (error) {
           failed++;
           console.log(`  FAILED ${series.id}, ${stand.system.name}, run ${run}: ${(error as Error).message}`);
+          if (stand.daemon) console.log(stand.lastWords());
           await stand.startServer();
         }
-        await stand.restore();
+        stand.restoreLater();
       }
     }
     traces.push(...(await tracedRuns(series, stands, options)));
@@ -149,6 +150,7 @@ async function main(): Promise<number> {
   }
   if (!isRoot()) return enterUserNamespace();
   raisePriority();
+  allowCongestionControl(options.congestion);
   const samples = readSamples(results, options.series);
   const traces = readTraces(recorded, options.series);
   let failed = 0;

@@ -1,5 +1,6 @@
 // Two hosts, two paths and the programs on them, for one system of one series.
 
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ControlClient } from "../../host/control/client.ts";
@@ -8,11 +9,12 @@ import type { Counters, Emulator } from "../../test/lab/emulator.ts";
 import type { Host } from "../../test/lab/host.ts";
 import { Lab } from "../../test/lab/lab.ts";
 import { must, type Program } from "../../test/lab/program.ts";
-import { repository, startShunt } from "../../test/lab/shunt.ts";
+import { repository, type Shunt, startShunt } from "../../test/lab/shunt.ts";
 import { addressOf, type Topology, twoNetworks, withPaths } from "../../test/lab/topology.ts";
 import { type Direction, type Event, type PathName, pathParams, type Series, type System } from "./series.ts";
 
-export const PORT = 5202;
+const PORT = 5202;
+const ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 export const PATHS: readonly PathName[] = ["wifi", "ethernet"];
 const app = join(repository, "test/lab/apps/stamped.ts");
 /** Numbers of the client's own endpoints, native MPTCP. */
@@ -69,6 +71,8 @@ export class Stand {
   private readonly options: StandOptions;
   private server: Program | undefined;
   private next = 0;
+  private restored: Promise<void> = Promise.resolve();
+  private readonly shunts: Shunt[] = [];
 
   private constructor(
     series: Series,
@@ -85,19 +89,28 @@ export class Stand {
   }
 
   static async open(series: Series, system: System, options: StandOptions): Promise<Stand> {
-    const lab = await Lab.open(topologyOf(series, system));
+    const lab = await Lab.open(topologyOf(series, system), { congestionControl: options.congestion });
+    for (const line of lab.skipped) console.log(`    not set: ${line}`);
     try {
       let daemon: ControlClient | undefined;
+      const shunts: Shunt[] = [];
       for (const name of ["client", "server"] as const) {
         const host = lab.host(name);
-        await prepareKernel(host, series, options);
+        await prepareKernel(host, series);
         if (system[name] !== "shunt") continue;
         const shunt = await startShunt(host, { match: { ports: [PORT] }, engine: { standby: series.standby } });
+        shunts.push(shunt);
         if (name === "client") daemon = new ControlClient(shunt.socket);
       }
       const stand = new Stand(series, system, lab, options, daemon);
+      stand.shunts.push(...shunts);
       if (system.client === "native") await stand.addEndpoints(series.standby ? PATHS : ["wifi"]);
       await stand.startServer();
+      // A path that is new to both ends would be found by ARP first, which takes another round trip.
+      for (const path of PATHS) {
+        const to = lab.host("server").address(path);
+        await lab.host("client").exec(["bash", "-c", `echo > /dev/udp/${to}/9`]);
+      }
       return stand;
     } catch (error) {
       await lab.close();
@@ -111,6 +124,15 @@ export class Stand {
 
   get client(): Host {
     return this.lab.host("client");
+  }
+
+  /** What the daemons said last, for a run that failed. */
+  lastWords(): string {
+    const words = this.shunts.map(({ host, program, log }) => {
+      const state = program.isRunning ? "runs" : "ended";
+      return `      shunt on ${host.name} ${state}: ${log.trimEnd().split("\n").slice(-4).join("\n        ")}`;
+    });
+    return words.join("\n");
   }
 
   /** (Re)starts the far end's program: connections of a run that failed go with it. */
@@ -176,8 +198,18 @@ export class Stand {
     if (!answer.ok) throw new Error(`handover refused: ${answer.failed[0]?.text ?? answer.text}`);
   }
 
-  /** Everything as it was before the run. */
-  async restore(): Promise<void> {
+  /** Begins to put everything back as it was before the run, while another system has its turn. */
+  restoreLater(): void {
+    this.restored = this.restore();
+    this.restored.catch(() => {}); // ready() tells
+  }
+
+  /** Waits until the next run may begin. Throws when something did not come back. */
+  async ready(): Promise<void> {
+    await this.restored;
+  }
+
+  private async restore(): Promise<void> {
     const lines = ["link set wifi up"];
     if (!this.daemon) {
       lines.push(`mptcp endpoint change id ${ENDPOINT.wifi} nobackup`);
@@ -189,7 +221,6 @@ export class Stand {
       await this.client.try(["ip", "mptcp", "endpoint", "delete", "id", ENDPOINT.ethernet]);
     }
     for (const host of this.lab.hosts.values()) {
-      await useCongestionControl(host, this.options.congestion);
       if (!this.options.keepPmtu) await host.exec(["ip", "route", "flush", "cache"]);
     }
     const { daemon } = this;
@@ -245,18 +276,23 @@ async function until(isDone: () => Promise<boolean>, problem: string): Promise<v
   }
 }
 
-async function prepareKernel(host: Host, { sack }: Series, { congestion }: StandOptions): Promise<void> {
+async function prepareKernel(host: Host, { sack }: Series): Promise<void> {
   // No run should learn from the one before: neither slow start thresholds nor round trips.
   const settings = ["net.ipv4.tcp_no_metrics_save=1", `net.ipv4.tcp_sack=${sack ? 1 : 0}`];
   await host.exec(["sysctl", "-qw", ...settings]);
-  await useCongestionControl(host, congestion);
 }
 
-/** By route, because a namespace may not choose a "restricted" one (cubic, where the kernel's default is another). */
-async function useCongestionControl(host: Host, name: string): Promise<void> {
-  for (const network of host.networks) {
-    const route = [`${network.ipv4}.0/24`, "dev", network.name, "proto", "kernel", "scope", "link"];
-    const source = ["src", addressOf(network, host.name)];
-    await host.exec(["ip", "route", "replace", ...route, ...source, "congctl", name]);
+/**
+ * Lets namespaces choose a congestion control that this kernel has and reserves; at exit everything is as it was.
+ * Without the right to (a user namespace) the kernel's default remains.
+ */
+export function allowCongestionControl(name: string): void {
+  const allowed = readFileSync(ALLOWED, "utf8").trim();
+  if (allowed.split(" ").includes(name)) return;
+  try {
+    writeFileSync(ALLOWED, `${allowed} ${name}`);
+    process.on("exit", () => writeFileSync(ALLOWED, allowed));
+  } catch {
+    // The lab says which settings were refused.
   }
 }

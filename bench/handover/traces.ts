@@ -66,7 +66,7 @@ async function tracedRun(stand: Stand): Promise<TracedEvent[]> {
     console.log(`    no trace of ${stand.system.name}: ${(error as Error).message}`);
     return [];
   } finally {
-    await stand.restore();
+    stand.restoreLater();
     rmSync(file, { force: true });
   }
 }
