@@ -167,7 +167,7 @@ function gatewayOf(name: string, routes: RouteJson[]): string | null {
   return best?.gateway ?? null;
 }
 
-/** Changes come in bursts (link down: link, addresses, routes); read once per burst, this long after its first message. */
+/** Changes come in bursts (link down: link, addresses, routes); read once per burst, this long after its first word. */
 const SETTLE_MS = 3;
 /** A monitor that ended is started again after this time. */
 const RESTART_MS = 1000;

@@ -55,7 +55,7 @@ export function parkCommands(address: string): string[] {
     `route replace local ${address} dev lo table ${PARK_LOCAL_TABLE} proto ${PROTOCOL}`,
   ];
   if (family(address) === 6) return commands;
-  // IPv4 sends only from addresses that stand on some device. The kernel adds a route that makes it local: away with it.
+  // IPv4 sends only from addresses that stand on some device. The kernel adds a route that makes it local: it goes.
   return [
     `address replace ${address}/32 dev ${PARK_DEVICE} scope host`,
     `route del local ${address} dev ${PARK_DEVICE} table local`,

@@ -30,7 +30,7 @@ function callBoth(scenario: Scenario, amount: TransferOptions): Transfer[] {
   return ([4, 6] as const).map((family) => scenario.call({ ...amount, family, seed: 10 * family }));
 }
 
-/** New payload that a network has carried so far: of IPv4 up, IPv6 up, IPv4 down, IPv6 down; what `amount` lacks is null. */
+/** New payload that a network has carried: IPv4 up, IPv6 up, IPv4 down, IPv6 down; null for what `amount` lacks. */
 async function carried(scenario: Scenario, network: string, amount: Amount): Promise<(number | null)[]> {
   const { forward, backward } = await scenario.lab.emulator.flows(network);
   const sides = [[forward, amount.up] as const, [backward, amount.down] as const];

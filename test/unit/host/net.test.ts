@@ -184,7 +184,7 @@ describe("addresses", () => {
   });
 });
 
-test("parking routes what comes from the address to the park device, and never makes the address ours for others", () => {
+test("parking routes what comes from the address to the park device, and never makes it ours for others", () => {
   expect(parkCommands("10.0.1.7")).toEqual([
     "address replace 10.0.1.7/32 dev shunt-park scope host",
     "route del local 10.0.1.7 dev shunt-park table local",
