@@ -3,21 +3,21 @@
 //     node bench/handover.ts [--runs 50] [--series mbb,blackhole] [--directions down] [--plot-only] …
 //
 // In the lab (network namespaces and the path emulator): a client and a server, two paths of 30 ms one way each and
-// nothing else done to them, as in §5.4 of the paper. Two streams at once, an upload and a download of 20 Mbit/s each in
-// full-size segments, so that every event is seen by data that the client sends and by data that it receives. The sender
-// stamps, the receiver notes arrivals itself (test/lab/apps/stamped.ts); "gap" is the longest time between two
-// successive in-order bytes at the receiving program that overlaps the window behind the event, "control" the same
-// before the event.
+// nothing else done to them, as in §5.4 of the paper. Two streams at once, an upload and a download of 20 Mbit/s
+// each in full-size segments, so that every event is seen by data that the client sends and by data that it
+// receives. The sender stamps, the receiver notes arrivals itself (test/lab/apps/stamped.ts); "gap" is the longest
+// time between two successive in-order bytes at the receiving program that overlaps the window behind the event,
+// "control" the same before the event.
 //
-// Per series, one topology per system stands for all its runs; systems take turns (proxied, native, proxied, …), only
-// one of them carries data at a time. Every run has fresh connections and, for moves, two events: there and back. What
-// a kernel learnt is taken away between runs (tcp_no_metrics_save, `ip route flush cache`; --keep-pmtu leaves the
-// latter). A run counts only if all bytes arrived in order and unchanged, both paths carried the streams, and no flow was
-// plain TCP; else the bench names it and ends 1.
+// Per series, one topology per system stands for all its runs; systems take turns (proxied, native, proxied, …),
+// only one of them carries data at a time. Every run has fresh connections and, for moves, two events: there and
+// back. What a kernel learnt is taken away between runs (tcp_no_metrics_save, `ip route flush cache`; --keep-pmtu
+// leaves the latter). A run counts only if all bytes arrived in order and unchanged, both paths carried the
+// streams, and no flow was plain TCP; else the bench names it and ends 1.
 //
-// The events come by the control API, as from `shunt handover --to`, without that program's own start; by
-// `ip link set wifi down` at the client; or from the emulator. Native MPTCP is moved by `ip mptcp endpoint change … backup
-// | nobackup`; for "standby joined only after the break" it gets its second endpoint together with the cut.
+// The events come by the control API, as from `shunt handover --to`, without that program's own start; by `ip link
+// set wifi down` at the client; or from the emulator. Native MPTCP is moved by `ip mptcp endpoint change … backup |
+// nobackup`; for "standby joined only after the break" it gets its second endpoint together with the cut.
 //
 // Results: a table, out/bench/handover.{json,csv} (series measured earlier are kept) and out/bench/handover-*.svg.
 

@@ -122,7 +122,7 @@ function streams(samples: readonly Sample[], direction: string): string | null {
     const [fromMs, toMs] = [-100, series.windowMs];
     return {
       title: panelTitle(series.title, event, series.events.length),
-      subtitle: `median runs, longest gap ${groups.map(({ samples: all }) => gapOf(all)).join(" / ")} ms`,
+      subtitle: `median runs, longest gap ${each(groups, gapOf)} ms`,
       draw: (document, box) =>
         Plot.plot({
           ...frame(document, box),
@@ -140,6 +140,11 @@ function streams(samples: readonly Sample[], direction: string): string | null {
   });
   const way = direction === "up" ? "upload" : "download";
   return picture(`What the receiving program got around the event: ${way}, 20 Mbit/s`, systemLegend(false), panels);
+}
+
+/** One word per system, in the order of the legend. */
+function each(groups: readonly Group[], word: (samples: readonly Sample[]) => string): string {
+  return groups.map(({ samples }) => word(samples)).join(" / ");
 }
 
 function gapOf(samples: readonly Sample[]): string {
@@ -164,7 +169,7 @@ function distributions(samples: readonly Sample[], direction: string): string | 
     const highest = Math.max(1000, ...steps.map(({ ms }) => ms));
     return {
       title: panelTitle(series.title, event, series.events.length),
-      subtitle: `${groups.map(({ samples: all }) => all.length).join(" / ")} runs, median ${groups.map(({ samples: all }) => gapOf(all)).join(" / ")} ms`,
+      subtitle: `${each(groups, (all) => `${all.length}`)} runs, median ${each(groups, gapOf)} ms`,
       draw: (document, box) =>
         Plot.plot({
           ...frame(document, box),

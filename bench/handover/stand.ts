@@ -23,8 +23,8 @@ const ENDPOINT: Record<PathName, string> = { wifi: "1", ethernet: "2" };
 const SETTLE_MS = 5000;
 
 /**
- * Payload of a sender's full segments, bytes: with records of this size none is smaller. (Nagle's algorithm alone lets a
- * small one through per round trip.) A proxied host is shown an MSS, a kernel subtracts what its own options need, and
+ * Payload of a sender's full segments, bytes: with records of this size none is smaller. (Nagle's algorithm alone lets
+ * a small one through per round trip.) A proxied host is shown an MSS, a kernel subtracts what its own options need, and
  * between two kernels timestamps take another 12 bytes.
  */
 function fullSegment({ client, server }: System, direction: Direction): number {

@@ -4,9 +4,10 @@
 //     node stamped.ts connect --to 10.0.1.2 --port 5202 --file gaps.csv [--rate 50] [--size 64] [--up] [--full]
 //
 // The sender stamps each record with its number and its clock; the receiver notes the arrival of each. Both run on one
-// machine, so CLOCK_MONOTONIC is one clock. The receiver writes `index,sentNs,arrivedNs` to a file (`-`: none), ten times
-// a second. With `--up` the client sends and the server is the receiver: it writes to the file that the client names.
-// SIGTERM at the client ends the stream; what was sent by then still arrives. Both ends say how many records there were.
+// machine, so CLOCK_MONOTONIC is one clock. The receiver writes `index,sentNs,arrivedNs` to a file (`-`: none), ten
+// times a second. With `--up` the client sends and the server is the receiver: it writes to the file that the client
+// names. SIGTERM at the client ends the stream; what was sent by then still arrives. Both ends say how many records
+// there were.
 //
 // Each record is a segment of its own unless the stream is to be `--full`: then Nagle's algorithm stays on, and as
 // something is always under way, every segment is filled from the next records before it leaves.
