@@ -24,8 +24,8 @@ const SETTLE_MS = 5000;
 
 /**
  * Payload of a sender's full segments, bytes: with records of this size none is smaller. (Nagle's algorithm alone lets
- * a small one through per round trip.) A proxied host is shown an MSS, a kernel subtracts what its own options need, and
- * between two kernels timestamps take another 12 bytes.
+ * a small one through per round trip.) A proxied host is shown an MSS, a kernel subtracts what its own options need,
+ * and between two kernels timestamps take another 12 bytes.
  */
 function fullSegment({ client, server }: System, direction: Direction): number {
   const sender = direction === "up" ? client : server;
