@@ -65,7 +65,9 @@ export function stackGets(record: ConnectionRecord, side: Side, p: Packet, nativ
     const fin = native ? record.dataFin[farSide] : far.fin;
     demand(fin < 0 ? native : fin === end, () => `${who()} a FIN at ${end}, the far end's is at ${fin}`);
   }
-  if (p.flags.includes("A") && host.iss >= 0) acknowledged(record, side, p, native);
+  // What comes for a connection that host and engine are through with passes as it is, with the wire's numbers.
+  const forgotten = record.gone[side] && !record.fellBack[side] && host.fin >= 0 && host.shownAcknowledged > host.fin;
+  if (p.flags.includes("A") && host.iss >= 0 && !forgotten) acknowledged(record, side, p, native);
 }
 
 function acknowledged(record: ConnectionRecord, side: Side, p: Packet, native: boolean): void {

@@ -115,6 +115,7 @@ class Run {
       failure = error instanceof Error ? error.message : String(error);
       this.world.note(() => `FAILED ${error instanceof Error ? error.stack : error}`);
     }
+    for (const side of SIDES) this.world.machines[side].stack.free?.();
     const { packets, steps } = this.world;
     return { seed: this.s.seed, failure, packets, steps, finishUs: this.finishUs, events: this.checkers.events };
   }

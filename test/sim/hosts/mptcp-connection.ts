@@ -44,6 +44,8 @@ export class MptcpConnection implements Socket {
   fallback = false;
   readonly fallbackReasons: string[] = [];
   private everJoined = false;
+  /** The peer has sent octets again under other numbers of the only subflow. */
+  shifted = false;
   private accepted: ((socket: Socket) => void) | undefined;
   private readonly queue = new ReadQueue();
   private goneUs = Infinity;
@@ -149,9 +151,12 @@ export class MptcpConnection implements Socket {
 
   // --- fallback -----------------------------------------------------------------------------------------
 
-  /** __mptcp_try_fallback() of Linux. */
+  /**
+   * __mptcp_try_fallback() of Linux, which does not ask whether the peer's numbers are still one stream, and delivers
+   * wrong octets if they are not. (RFC 8684 §3.7)
+   */
   get mayFallBack(): boolean {
-    return !this.rcv.hasHoles && !this.everJoined && !this.snd.repeated;
+    return !this.rcv.hasHoles && !this.everJoined && !this.snd.repeated && !this.shifted;
   }
 
   fallBack(why: string): void {

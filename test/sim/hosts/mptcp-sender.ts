@@ -196,6 +196,7 @@ export class DataSender {
   /** One octet with a fresh SSN, mapped to data that the peer has. */
   private probe(subflow: Subflow): void {
     this.stats.windowProbes++;
+    this.repeated = true;
     if (TIMER_MIN_US * 2 ** this.probeBackoff < BACKOFF_MAX_US) this.probeBackoff++;
     const last = this.una - 1;
     subflow.give(last, last >= this.buffer.start && last > 0 ? this.buffer.read(last, 1) : new Uint8Array(1));

@@ -150,6 +150,7 @@ export class Subflow implements Extension {
     if (dss?.dan !== undefined) msk.dataAck(dss, connection.scaledWindow(packet));
     const empty = packet.payload.length === 0;
     if (empty && dss?.fin && dss.length === 1 && dss.dsn !== undefined) msk.dataFin(msk.receivedOffset(dss), this);
+    if (!empty && dss?.ssn && dss.dsn !== undefined && msk.receivedOffset(dss) !== dss.ssn) msk.shifted = true;
     return connection.state !== "over";
   }
 
@@ -382,7 +383,7 @@ export class Subflow implements Extension {
   }
 
   peerWindow(window: number): number {
-    return Math.max(window, this.msk.snd.windowLeft);
+    return this.msk.fallback ? window : Math.max(window, this.msk.snd.windowLeft);
   }
 
   acknowledged(): void {
