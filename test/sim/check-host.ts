@@ -20,6 +20,7 @@ export function stackSends(record: ConnectionRecord, side: Side, p: Packet): voi
   const seq = distance(host.iss, p.seq);
   const end = seq + p.payload.length;
   if (p.flags.includes("F")) host.fin = end;
+  if (p.flags.includes("F") || (p.payload.length > 0 && end > host.shownAcknowledged)) host.spoken++;
   host.nxt = Math.max(host.nxt, end + (p.flags.includes("F") ? 1 : 0));
   if (!p.flags.includes("A") || host.irs < 0) return;
   host.acknowledged = Math.max(host.acknowledged, distance(host.irs, p.ack));

@@ -30,11 +30,18 @@ export class HostRecord {
   offeredScale = -1;
   /** Number of its FIN, −1 = none yet. */
   fin = -1;
+  /** Segments with octets or a FIN. */
+  spoken = 0;
   /** Octets of the other stream that it was given. */
   readonly has = new Ranges();
   /** What it was shown: right edge and acknowledgement. */
   shownEdge = 0;
   shownAcknowledged = 0;
+
+  /** Something of it is not acknowledged, and its peer's window is open. */
+  get maySpeak(): boolean {
+    return this.nxt > this.shownAcknowledged && this.shownEdge > this.shownAcknowledged;
+  }
 }
 
 export class ConnectionRecord {

@@ -16,6 +16,8 @@ import { World } from "./world.ts";
 
 /** Every connection is through this long after the last fault: the hosts' longest back-off, and some. */
 const FINISH_US = 400_000_000;
+/** Longer than the longest back-off of a host. */
+const SILENT_US = 150_000_000;
 /** Longer than any deadline of an engine: FIN retries, TIME_WAIT, grace, half-open time-out. */
 const LONG_US = 400_000_000;
 const CALM_START_US = 400_000;
@@ -37,6 +39,8 @@ interface Running {
   applications: Record<Side, Application | undefined>;
   /** Open at both ends before the first path was lost. */
   settled: boolean;
+  /** What its hosts had said SILENT_US before the end. */
+  spoken: Record<Side, number>;
 }
 
 export interface RunOptions {
@@ -143,6 +147,8 @@ class Run {
     world.run(this.startUs + s.faultsEndUs + (s.calmStart ? CALM_START_US : 0));
     this.heal();
     const healedUs = world.nowUs;
+    world.run(healedUs + FINISH_US - SILENT_US, () => this.isOver);
+    for (const running of this.running) running.spoken = this.spoken(running);
     world.run(healedUs + FINISH_US, () => this.isOver);
     this.finishUs = world.nowUs - healedUs;
     this.judge();
@@ -160,7 +166,12 @@ class Run {
     const at = this.running.length;
     const streams = { a: streamOctets(octets.a, 2 * at), b: streamOctets(octets.b, 2 * at + 1) };
     const record = this.checkers.expect(plan.port, streams);
-    const running: Running = { plan, applications: { a: undefined, b: undefined }, settled: false };
+    const running: Running = {
+      plan,
+      applications: { a: undefined, b: undefined },
+      settled: false,
+      spoken: { a: 0, b: 0 },
+    };
     this.running.push(running);
     world.schedule(this.startUs + plan.startUs, () => {
       const local = { address: addressOf("a", 1, s.family), port: plan.port };
@@ -323,6 +334,7 @@ class Run {
       if (this.isExcused(running)) continue;
       const reset = a?.socket.state === "reset" || b?.socket.state === "reset";
       if (reset && this.nativeMayGiveUp) continue;
+      if (this.isStuck(running)) continue;
       if (!a?.over || !b?.over) throw new Error(`port ${plan.port} does not come to its end: ${state()}`);
       if (reset) throw new Error(`port ${plan.port} was reset: ${state()}`);
       const octets = octetsOf(plan);
@@ -340,6 +352,21 @@ class Run {
     if (SIDES.some((side) => tablesFull(this.world.machines[side].engine))) return true;
     if (!this.broke) return false;
     return !running.settled || record === undefined || record.fellBack.a || record.fellBack.b;
+  }
+
+  private spoken({ plan }: Running): Record<Side, number> {
+    const { a, b } = this.checkers.connections.get(plan.port)?.hosts ?? {};
+    return { a: a?.spoken ?? 0, b: b?.spoken ?? 0 };
+  }
+
+  /** smoltcp 0.14 may forget its retransmission timer when a closed window opens again: then it is silent for ever. */
+  private isStuck(running: Running): boolean {
+    const hosts = this.checkers.connections.get(running.plan.port)?.hosts;
+    const spoken = this.spoken(running);
+    return SIDES.some((side) => {
+      const silent = this.s.hosts[side].kind === "smoltcp" && spoken[side] === running.spoken[side];
+      return silent && running.applications[side]?.socket.state === "open" && hosts?.[side].maySpeak;
+    });
   }
 
   /**

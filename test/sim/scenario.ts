@@ -1,6 +1,7 @@
 // A seed and what follows from it: who stands at the ends, what they want of each other, the networks between them, and
 // what happens on the way. Nothing here runs; runner.ts does.
 
+import * as abi from "../../host/engine/abi.ts";
 import { Random } from "../model/random.ts";
 import { type Plan, planned } from "./application.ts";
 import type { MptcpOptions } from "./hosts/mptcp-options.ts";
@@ -94,7 +95,7 @@ export function scenarioOf(seed: number): Scenario {
   if (cast === "clientAndNative") hosts.b.kind = "mptcp";
   if (cast === "nativeAndServer") hosts.a.kind = "mptcp";
   const serverPaths = random.chance(0.4) ? 1 : paths;
-  return {
+  const scenario: Scenario = {
     seed,
     build: random.chance(0.25) ? "test" : "test-release",
     cast,
@@ -113,6 +114,9 @@ export function scenarioOf(seed: number): Scenario {
     lostPath: cast === "both" && paths > 1 && calmStart && random.chance(0.2) ? random.between(1, paths) : 0,
     lostSilently: random.chance(0.5),
   };
+  // A client that has nothing to send learns of such a loss from what comes on another subflow, if it has one.
+  if ((scenario.engineFlags.a & abi.ConfigFlag.STANDBY) === 0) scenario.lostSilently = false;
+  return scenario;
 }
 
 function castOf(random: Random): Cast {
