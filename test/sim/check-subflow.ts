@@ -227,7 +227,9 @@ export class SubflowCheck {
     const last = this.mapped.at(-1);
     if (last?.shift === shift && left <= last.right && left >= last.left) last.right = Math.max(last.right, right);
     else if (right > this.nxt || left < this.nxt) this.mapped.push({ left, right, shift });
-    const edge = record.edgeSeen[side];
+    // A host that oversteps what it was shown (smoltcp's fast retransmission does) is not held back.
+    const { nxt, shownEdge } = record.hosts[side];
+    const edge = Math.max(record.edgeSeen[side], nxt > shownEdge ? nxt : 0);
     this.demand(right + shift <= edge + 1, () => `sends up to ${right + shift}, the window ends at ${edge}`);
   }
 
