@@ -322,6 +322,7 @@ export const enum EventKind {
   PARK_ADDRESS = 14, // LOCAL is in use by a converted connection: VALUE = 1 first, 0 last
   JOIN_FAILED = 15, // REASON
   SUBFLOW_STALE = 16, // VALUE 1 = silent with octets in flight, 0 = heard again
+  HOST_KICKED = 17, // our host was shown an MTU for its route to REMOTE, which it should forget soon
 }
 
 /** Why: in events and command answers. */

@@ -65,6 +65,8 @@
 @inline export const STALL_MIN_US: u64 = 300_000;
 /** Retransmissions of its first octet by the host after which the subflow that should carry it is stale. */
 @inline export const STALL_HEAD_TRIES: u8 = 2;
+/** ... and after which the last subflow is given up, if the first octet waits there behind a hole. */
+@inline export const DEAD_END_TRIES: u8 = 4;
 /** Pause between two of them that counts while the round trip is unknown: Linux's shortest time-out. */
 @inline export const HEAD_PAUSE_US: u64 = 200_000;
 /** First question to a stale subflow whether it is heard again; doubled up to STALE_PROBE_MAX_US. */
@@ -72,10 +74,6 @@
 @inline export const STALE_PROBE_MAX_US: u64 = 60_000_000;
 /** How long a subflow with a hole has to acknowledge it, at least: a busy peer's answer may take this long. */
 @inline export const POISON_MIN_US: u64 = 50_000;
-/** Kicks within this time belong to one break, and show the same MTU. */
-@inline export const KICK_SAME_US: u64 = 50_000;
-/** How long Linux keeps an MTU that it learned (mtu_expires). */
-@inline export const KICK_MTU_TTL_US: u64 = 600_000_000;
 /** Linux believes no MTU below these (min_pmtu; RFC 8200 §5). */
 @inline export const KICK_MTU_MIN4: u32 = 552;
 @inline export const KICK_MTU_MIN6: u32 = 1280;

@@ -24,6 +24,7 @@ import { HOST_MARK, objectNames, WIRE_MARK } from "./net/marks.ts";
 import { Parking } from "./net/parking.ts";
 import type { PathState } from "./net/path-state.ts";
 import { PathTable } from "./net/path-table.ts";
+import { RouteCache } from "./net/route-cache.ts";
 import { applyRules, hasNotrack, removeRules } from "./net/rules.ts";
 import { createSets, destroySets } from "./net/sets.ts";
 import { claim, release } from "./net/state-file.ts";
@@ -50,6 +51,7 @@ export class Daemon {
   #engine: DataPath | null = null;
   #paths: PathTable;
   #parking: Parking;
+  #routeCache: RouteCache;
   #notrack = true;
   #stopping: Promise<void> | null = null;
   // Commands of our own: their answers are news only when something went wrong.
@@ -60,6 +62,7 @@ export class Daemon {
     this.#options = options;
     this.#paths = new PathTable(config.paths);
     this.#parking = new Parking((line) => this.#problem(line));
+    this.#routeCache = new RouteCache((line) => this.#problem(line));
     this.#feed.on("line", (line) => options.log(logLine(line)));
   }
 
@@ -165,6 +168,7 @@ export class Daemon {
   async #startPaths(): Promise<void> {
     const links = new LinkWatch();
     this.#undo.push(["address parking", () => this.#parking.clear()]);
+    this.#undo.push(["route cache", () => this.#routeCache.clear()]);
     this.#undo.push(["source routing", () => this.#paths.clear()]);
     this.#undo.push(["link watching", () => links.stop()]);
     this.#paths.on("problem", (line) => this.#problem(line));
@@ -210,6 +214,7 @@ export class Daemon {
   }
 
   #engineEvent(event: EngineEvent): void {
+    if (event.kind === "host_kicked") this.#routeCache.forgetSoon(event.local);
     if (event.kind === "park_address") {
       if (event.value === 1) this.#parking.park(event.local);
       else this.#parking.unpark(event.local);

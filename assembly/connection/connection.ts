@@ -93,6 +93,7 @@ export const enum ConnectionFlag {
   SCALED = 8192, // both ends of the TCP side announced a window scale
   DATA_ACK_SEEN = 16384, // the peer has sent a DATA_ACK: options pass in its direction
   KICK_DUE = 32768, // a subflow went with octets of the host in flight: the host is to send them again
+  KICKED = 65536, // the host was kicked and nothing has been acknowledged since
 }
 
 @final @unmanaged

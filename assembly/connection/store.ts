@@ -33,10 +33,7 @@ import { wheelBytes, wheelInit } from "../memory/wheel";
 /** What the host's ports speak (connection/listeners.ts), 4 octets each. */
 @inline export const LISTENER_TABLE: usize = SWEEP_TABLE + 16 * 192;
 @inline export const LISTENERS_MAX: u32 = 1024;
-/** MTUs shown to our own hosts (handover/kick.ts), 32 octets each. */
-@inline export const KICK_TABLE: usize = LISTENER_TABLE + LISTENERS_MAX * 4;
-@inline export const KICKS_MAX: u32 = 64;
-@inline const SLABS: usize = KICK_TABLE + KICKS_MAX * 32;
+@inline const SLABS: usize = LISTENER_TABLE + LISTENERS_MAX * 4;
 @inline const CONNECTION_BYTES: u32 = 512;
 @inline const SUBFLOW_BYTES: u32 = 384;
 @inline const RUN_BYTES: u32 = 32;

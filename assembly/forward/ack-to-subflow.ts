@@ -79,6 +79,7 @@ export function advanceSan(connection: Connection, subflow: Subflow): bool {
   const san = sanOf(connection, subflow);
   if (!seqGt(san, subflow.rcvSan)) return false;
   subflow.rcvSan = san;
+  if (seqGt(san, subflow.rcvHighest)) subflow.rcvHighest = san; // the peer's FIN
   recvTableTrim(recvTableOf(subflow), san);
   rangesTrim(rangesOf(subflow), san);
   return true;

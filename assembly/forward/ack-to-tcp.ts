@@ -9,7 +9,7 @@
 
 import { Counter, Descriptor, DropReason, Verdict } from "../abi";
 import {
-  Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
+  clearFlag, Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
 import { rttAcknowledged } from "../connection/rtt";
 import { mapLogOf, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex } from "../connection/subflow";
@@ -59,6 +59,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   if (danMoved) {
     connection.dsnUna = dan;
     connection.headTries = 0;
+    clearFlag(connection, ConnectionFlag.KICKED);
     sendTableTrim(sendTableOf(connection), faulty(Fault.TRIM) ? dan + 1 : dan);
     showDan(connection, subflow);
   }

@@ -197,7 +197,11 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
  */
 function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   if (hasFlag(connection, ConnectionFlag.DATA_ACK_SEEN | ConnectionFlag.JOINED_EVER)) return false;
-  return options.present == 0 && subflowHas(subflow, SubflowBit.INITIAL) && seqGt(segment.segAck, subflow.iss + 1);
+  if (options.present != 0 || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
+  if (seqGt(segment.segAck, subflow.iss + 1)) return true;
+  // The same of a FIN, if that is its first word to the opener: nobody who speaks MPTCP ends a subflow unheard.
+  const fin = (segment.flags & TCP_FIN) != 0;
+  return fin && hasFlag(connection, ConnectionFlag.OPENER) && segment.segSeq == subflow.irs + 1;
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */

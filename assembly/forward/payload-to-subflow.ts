@@ -15,7 +15,7 @@
 
 import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
 import { nowUs } from "../clock";
-import { DEBUG, HEAD_PAUSE_US, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
+import { DEAD_END_TRIES, DEBUG, HEAD_PAUSE_US, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
 import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
@@ -29,6 +29,7 @@ import { windowForSubflow } from "../connection/window";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
 import { kick } from "../handover/kick";
+import { poisonCheck, poisonClose } from "../handover/poison";
 import { stallCopies, stallDeclare, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
@@ -337,9 +338,20 @@ function noteHeadTry(connection: Connection, carrier: u32): void {
   if (connection.headTries != 0 && nowUs() - connection.headUs < pause) return;
   connection.headUs = nowUs();
   if (connection.headTries < 255) connection.headTries++;
-  if (connection.headTries != STALL_HEAD_TRIES || carrier == 0) return;
+  if (connection.headTries < STALL_HEAD_TRIES || carrier == 0) return;
   stallDeclare(connection, subflowAt(carrier));
-  if (connection.active == carrier) kick(connection); // the first octet may wait behind a hole that it left there itself
+  poisonCheck(connection, 0);
+  if (connection.active != carrier || !behindHole(connection, subflowAt(carrier))) return;
+  // The only subflow, and the first octet waits there behind a hole. The host may be told to fill it; if that does not
+  // help, the subflow is a dead end.
+  if (connection.headTries == STALL_HEAD_TRIES) kick(connection);
+  else if (connection.headTries >= DEAD_END_TRIES) poisonClose(connection, subflowAt(carrier));
+}
+
+/** True if SSNs before that of the host's first octet are missing at the peer. */
+function behindHole(connection: Connection, subflow: Subflow): bool {
+  const index = sendTableFind(sendTableOf(connection), connection.dsnUna);
+  return index != 0 && seqLt(subflow.ssnUna, sendEntryAt(index).ssn);
 }
 
 /** Index of the subflow that the octet `dsn` is mapped to, 0 = none. */

@@ -124,7 +124,7 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
     subflow.peerFinSsn = finSsn;
     subflowSet(subflow, SubflowBit.FIN_RECEIVED);
   }
-  if (advanceSan(connection, subflow) && subflow.rcvSan == finSsn + 1) subflow.rcvHighest = subflow.rcvSan;
+  advanceSan(connection, subflow);
   forgeAck(connection, subflow);
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
   if (finImplied(connection)) return;
@@ -177,6 +177,13 @@ function linger(connection: Connection, reason: Reason): void {
   connection.joinUs = 0;
   connection.transitionUs = 0;
   handoverEnd(connection, reason);
+  // Handshakes under way end here: behind our RST nothing else may leave on them.
+  let index = connection.head;
+  while (index != 0) {
+    const subflow = subflowAt(index);
+    index = subflow.next;
+    if (<i32>subflow.state < SubflowState.ESTABLISHED) subflowDestroy(subflow, reason);
+  }
   connection.expireUs = nowUs() + (reason == Reason.SHUTDOWN ? SHUTDOWN_LINGER_US : RESET_LINGER_US);
   armConnection(connection);
 }

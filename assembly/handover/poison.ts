@@ -62,7 +62,11 @@ function suspect(connection: Connection, subflow: Subflow): void {
 /** The timer fired: the peer had its time to answer. */
 export function poisonFire(connection: Connection, subflow: Subflow): void {
   subflowClear(subflow, SubflowBit.SUSPECT);
-  if (!holed(connection, subflow)) return;
+  if (holed(connection, subflow)) poisonClose(connection, subflow);
+}
+
+/** Closes a subflow on which nothing will ever come through. */
+export function poisonClose(connection: Connection, subflow: Subflow): void {
   count(Counter.SUBFLOWS_POISONED);
   resetSubflow(subflow, RST_PERFORMANCE);
   abandonSubflow(connection, subflow, Reason.POISONED, true);

@@ -79,8 +79,8 @@ export function stallDeclare(connection: Connection, subflow: Subflow): void {
   store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.TIMEOUT, subflow), 1, EventRecord.VALUE);
   if (connection.dsnUna != connection.dsnNxt) setFlag(connection, ConnectionFlag.KICK_DUE);
   reconsider(connection, true);
-  if (connection.active == subflowIndex(subflow)) standbyNow(connection);
-  else kick(connection);
+  if (connection.active != subflowIndex(subflow)) kick(connection);
+  else if (connection.joinTries == 0) standbyNow(connection); // else a join is under way, or waits for its next try
 }
 
 /**

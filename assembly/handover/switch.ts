@@ -43,17 +43,20 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
   return rank | (pathRank(connection.classId, path) << 8) | <u32>subflow.number;
 }
 
+/** True if `a` should carry new data rather than `b`: by rank; of two stale ones the one that was heard last. */
+function isBetter(connection: Connection, a: Subflow, b: Subflow): bool {
+  const bothStale = (a.flags & b.flags & SubflowBit.STALE) != 0;
+  if (bothStale && a.quietUs != b.quietUs) return a.quietUs > b.quietUs;
+  return subflowRank(connection, a) < subflowRank(connection, b);
+}
+
 /** Index of the subflow that should carry new data now, or 0 when none is usable. */
 function chooseActive(connection: Connection): u32 {
   let best: u32 = 0;
-  let bestRank: u32 = 0;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
     if (!subflowUsable(subflow)) continue;
-    const rank = subflowRank(connection, subflow);
-    if (best != 0 && rank >= bestRank) continue;
-    best = index;
-    bestRank = rank;
+    if (best == 0 || isBetter(connection, subflow, subflowAt(best))) best = index;
   }
   return best;
 }
@@ -76,6 +79,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);
     kick(connection);
+    connection.headTries = 0; // they say nothing about the new one
   }
   if (tellPeer) preferSubflow(connection, chosen);
 }

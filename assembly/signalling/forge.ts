@@ -6,7 +6,7 @@
 // present DATA_ACK where there is room (notes on forged control packets: docs/decisions/).
 
 import { Counter, Direction } from "../abi";
-import { Connection, hostAddress, hostPort, peerAddress, peerPort, shownTan } from "../connection/connection";
+import { Connection, hostAddress, hostPort, peerAddress, peerPort, tanFromDan } from "../connection/connection";
 import { windowForSubflow } from "../connection/window";
 import { localAddress, localPort, remoteAddress, remotePort, Subflow } from "../connection/subflow";
 import { count } from "../counters";
@@ -85,18 +85,20 @@ export function forgeToHost(connection: Connection, tsn: Tsn, tan: Tan, flags: u
 }
 
 /**
- * An ICMP error for our own host about the first octet that it has not been shown as acknowledged, as the peer
- * or a router before it would send it. `mtu` in octets, with IcmpError.TOO_BIG.
+ * An ICMP error for our own host, as the peer or a router before it would send it. TOO_BIG, with `mtu` in octets,
+ * quotes the last octet that the host has sent: it is in the window (RFC 5927 §4), whatever acknowledgement comes first.
+ * UNREACHABLE quotes the first one that is not acknowledged, as RFC 6069 §3 asks.
  */
 export function forgeIcmpToHost(connection: Connection, error: IcmpError, mtu: u32): bool {
   const packet = outboxReserve(ICMP_ERROR_MAX);
   if (packet == 0) return false;
   const host = hostAddress(connection);
   const version: u32 = addressIsMapped(host) ? 4 : 6;
-  const quoted = connection.mss + (version == 4 ? 40 : 60);
+  const length = connection.mss + (version == 4 ? 40 : 60);
+  const quoted = tanFromDan(connection, error == IcmpError.TOO_BIG ? connection.dsnNxt - 1 : connection.dsnUna);
   const total = icmpErrorBuild(
-    packet, error, mtu, peerAddress(connection), host, peerPort(connection), hostPort(connection),
-    shownTan(connection), quoted, version,
+    packet, error, mtu, peerAddress(connection), host, peerPort(connection), hostPort(connection), quoted, length,
+    version,
   );
   outboxCommit(packet, total, Direction.HOST);
   return true;

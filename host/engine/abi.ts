@@ -433,6 +433,8 @@ export const EventKind = {
   JOIN_FAILED: 15,
   /** VALUE 1 = silent with octets in flight, 0 = heard again */
   SUBFLOW_STALE: 16,
+  /** our host was shown an MTU for its route to REMOTE, which it should forget soon */
+  HOST_KICKED: 17,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 

@@ -151,8 +151,9 @@ export class RecvOctets {
     }
     if (peak > room) return undefined;
     for (let i = ssn; i < ssn + length; i++) if (this.dsn[i] === NO_OCTET) this.dsn[i] = dsn + i - ssn;
-    this.start = this.start === this.end ? ssn : Math.min(this.start, ssn);
-    this.end = Math.max(this.end, ssn + length);
+    const empty = this.start === this.end;
+    this.start = empty ? ssn : Math.min(this.start, ssn);
+    this.end = empty ? ssn + length : Math.max(this.end, ssn + length);
     this.count += needed;
     return conflict;
   }

@@ -106,6 +106,7 @@ class Traffic {
 
   /** Checks all that one call made and lets it arrive, or not. */
   private absorb(outcome: Outcome, fromHost = false): void {
+    if (this.subflowGivenUp) return;
     const whole = fromHost || outcome.verdict === "none";
     const toWire = whole ? sent(outcome) : outcome.toWire;
     const toHost = whole ? outcome.toHost : delivered(outcome);

@@ -442,6 +442,8 @@ pub mod event_kind {
     pub const JOIN_FAILED: u32 = 15;
     /// VALUE 1 = silent with octets in flight, 0 = heard again
     pub const SUBFLOW_STALE: u32 = 16;
+    /// our host was shown an MTU for its route to REMOTE, which it should forget soon
+    pub const HOST_KICKED: u32 = 17;
 }
 
 /// Why: in events and command answers.
