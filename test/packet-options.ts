@@ -150,7 +150,7 @@ export function mappedAddress(text: string): Uint8Array {
 
 /** Text of 4 or 16 octets, the longest run of zeros shortened as in RFC 5952. */
 export function addressText(octets: Uint8Array): string {
-  if (octets.length === 4) return octets.join(".");
+  if (octets.length === 4) return `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`;
   const words = Array.from({ length: 8 }, (_, i) => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0));
   const text = words.map((word) => word.toString(16)).join(":");
   const runs = text.match(/(?<![0-9a-f])0(:0)+(?![0-9a-f])/g) ?? [];

@@ -2,7 +2,7 @@
 // line of packetdrill's notation. Nothing here shares code with the engine: checksums are summed octet by
 // octet, keys are hashed by node:crypto, so that engine and tests cannot be wrong in the same way.
 
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { decodeOptions, showOption } from "./packet-decode.ts";
 import type { Option } from "./packet-options.ts";
 import { addressOctets, addressText, be16, be32, be64, encodeOptions } from "./packet-options.ts";
@@ -63,6 +63,10 @@ export interface Packet {
 }
 
 const FLAG_LETTERS = "FSRPAUEC";
+/** The letters of each flags octet. */
+const FLAGS = Array.from({ length: 256 }, (_, bits) =>
+  [...FLAG_LETTERS].filter((_letter, bit) => bits & (1 << bit)).join(""),
+);
 
 /** `length` octets in which every place looks different: octet i depends on `from` + i. */
 export function payloadPattern(length: number, from = 0): Uint8Array {
@@ -85,7 +89,7 @@ export function packet(fields: PacketFields): Uint8Array {
   if (v === 4) octets.set(be16(~naiveSum(octets.subarray(0, 20)) & 0xffff), 10);
   const segment = octets.subarray(ip.length);
   const kind = fields.checksum ?? "good";
-  const sum = kind === "pseudo" ? naiveSum(pseudoHeader(octets, segment.length)) : tcpSum(octets, segment);
+  const sum = kind === "pseudo" ? pseudoSum(octets, segment.length) : tcpSum(octets, segment);
   segment.set(be16(kind === "pseudo" ? sum : ~sum & 0xffff), 16);
   if (kind === "bad") segment[17] = (segment[17] ?? 0) ^ 1;
   return octets;
@@ -135,25 +139,26 @@ function ipHeader(fields: PacketFields, v: 4 | 6, length: number): Uint8Array {
   ]);
 }
 
-/** Ones-complement sum of big-endian 16-bit words, one octet after the other. */
+/** Ones-complement sum of big-endian 16-bit words, one after the other. */
 export function naiveSum(octets: ArrayLike<number>): number {
   let sum = 0;
-  for (let i = 0; i < octets.length; i++) {
-    sum += (octets[i] ?? 0) << (i % 2 === 0 ? 8 : 0);
-    if (sum > 0xffff) sum -= 0xffff;
-  }
-  return sum;
+  for (let i = 0; i < octets.length; i += 2) sum += ((octets[i] ?? 0) << 8) | (octets[i + 1] ?? 0);
+  return folded(sum);
 }
 
-function pseudoHeader(octets: Uint8Array, tcpLength: number): number[] {
+function folded(sum: number): number {
+  return sum <= 0xffff ? sum : ((sum - 1) % 0xffff) + 1;
+}
+
+/** Sum of the pseudo-header: addresses, length, protocol. */
+function pseudoSum(octets: Uint8Array, tcpLength: number): number {
   const v6 = (octets[0] ?? 0) >> 4 === 6;
-  return [...(v6 ? octets.subarray(8, 40) : octets.subarray(12, 20)), ...be32(tcpLength), ...be32(6)];
+  return folded(naiveSum(v6 ? octets.subarray(8, 40) : octets.subarray(12, 20)) + tcpLength + 6);
 }
 
 /** Sum of pseudo-header and segment, with whatever the checksum field holds. */
 function tcpSum(octets: Uint8Array, segment: Uint8Array): number {
-  const sum = naiveSum(pseudoHeader(octets, segment.length)) + naiveSum(segment);
-  return sum > 0xffff ? sum - 0xffff : sum;
+  return folded(pseudoSum(octets, segment.length) + naiveSum(segment));
 }
 
 /** Takes a packet apart. Throws RangeError on lengths that do not fit: a test fed or got nonsense. */
@@ -177,7 +182,7 @@ export function decode(octets: Uint8Array): Packet {
     dst: addressText(octets.subarray(addresses + addressSize, addresses + 2 * addressSize)),
     sport: view.getUint16(ipHeaderLength),
     dport: view.getUint16(ipHeaderLength + 2),
-    flags: [...FLAG_LETTERS].filter((_, bit) => flagBits & (1 << bit)).join(""),
+    flags: FLAGS[flagBits] ?? "",
     seq: view.getUint32(ipHeaderLength + 4),
     ack: view.getUint32(ipHeaderLength + 8),
     win: view.getUint16(ipHeaderLength + 14),
@@ -194,7 +199,7 @@ export function decode(octets: Uint8Array): Packet {
     ipChecksumValid: v === 6 || naiveSum(octets.subarray(0, ipHeaderLength)) === 0xffff,
     checksum,
     checksumValid: tcpSum(octets, segment) === 0xffff,
-    checksumPseudo: checksum === naiveSum(pseudoHeader(octets, segment.length)),
+    checksumPseudo: checksum === pseudoSum(octets, segment.length),
   };
 }
 
@@ -228,9 +233,7 @@ export function show(decoded: Packet | Uint8Array): string {
 
 /** Token and initial data sequence number of a key. */
 export function keyDigest(key: bigint): { token: number; idsn: bigint } {
-  const digest = createHash("sha256")
-    .update(Uint8Array.from(be64(key)))
-    .digest();
+  const digest = hash("sha256", Uint8Array.from(be64(key)), "buffer");
   return { token: digest.readUInt32BE(0), idsn: digest.readBigUInt64BE(24) };
 }
 

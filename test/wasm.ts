@@ -1,7 +1,7 @@
 // The engine under V8. Each module is compiled once per worker; each test makes its own instance
 // with its own memory, so that no test sees another's state.
 
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import * as abi from "../host/engine/abi.ts";
@@ -41,7 +41,7 @@ export function instantiate(
   const at = (ptr: number, length: number) => new Uint8Array(memory.buffer, ptr >>> 0, length >>> 0);
   const crypto = {
     sha256(ptr: number, length: number, out: number): void {
-      at(out, 32).set(createHash("sha256").update(at(ptr, length)).digest());
+      at(out, 32).set(hash("sha256", at(ptr, length), "buffer"));
     },
     hmac_sha256(keyPtr: number, keyLength: number, msgPtr: number, msgLength: number, out: number): void {
       at(out, 32).set(createHmac("sha256", at(keyPtr, keyLength)).update(at(msgPtr, msgLength)).digest());
@@ -99,10 +99,7 @@ export function loadEngine(build: Build, options: EngineOptions = {}): Engine {
     fillEntropy() {
       if (engine.header(abi.EngineHeader.ENTROPY_COUNT) === abi.ENTROPY_SIZE) return; // nothing was drawn
       for (let i = 0; i < abi.ENTROPY_SIZE; i += 32) {
-        const block = createHash("sha256")
-          .update(`${options.seed ?? 1} ${draws++}`)
-          .digest();
-        octets.set(block, abi.ENTROPY + i);
+        octets.set(hash("sha256", `${options.seed ?? 1} ${draws++}`, "buffer"), abi.ENTROPY + i);
       }
       view.setUint32(abi.HEADER + abi.EngineHeader.ENTROPY_COUNT, abi.ENTROPY_SIZE, true);
     },

@@ -102,9 +102,9 @@ export class Application {
     const from = this.received;
     this.received += octets.length;
     if (this.received > this.expected.length) throw new Error(`read ${this.received} octets, more than were written`);
+    if (Buffer.compare(octets, this.expected.subarray(from, this.received)) === 0) return true;
     const wrong = octets.findIndex((octet, i) => octet !== this.expected[from + i]);
-    if (wrong >= 0) throw new Error(`octet ${from + wrong} of what was read is wrong`);
-    return true;
+    throw new Error(`octet ${from + wrong} of what was read is wrong`);
   }
 
   private write(nowUs: number): boolean {

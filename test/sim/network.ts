@@ -18,9 +18,15 @@ export function addressOf(side: Side, k: number, family: 4 | 6 = 4): string {
 
 /** Which path a packet with this source takes; 0 for an address that is none of ours. */
 export function pathOf(address: string): number {
+  const known = paths.get(address);
+  if (known !== undefined) return known;
   const text = address.includes(":") ? address.split(":")[1] : address.split(".")[2];
-  return Number.parseInt(text ?? "0", 16) || 0;
+  const path = Number.parseInt(text ?? "0", 16) || 0;
+  paths.set(address, path);
+  return path;
 }
+
+const paths = new Map<string, number>();
 
 export interface Conditions {
   delayUs: number;
