@@ -65,6 +65,8 @@ export const enum SubflowBit {
   RETRANSMISSION_SEEN = 512, // a duplicate came since the host's last acknowledgement
   STALE = 1024, // silent with octets in flight: no new data, and what is sent again goes elsewhere, too
   SUSPECT = 2048, // one packet on it showed both a DATA_ACK and an older hole: no new data until that is filled
+  PLAIN_ACK = 4096, // two bits that count new acknowledgements without any MPTCP option in a row
+  PLAIN_ACKS = 12288,
 }
 
 @final @unmanaged

@@ -42,7 +42,7 @@ import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, maybeCloseSubflows, peerFail, peerFastclose, peerSubflowFin, peerSubflowReset, subflowCloseProgress,
+  answerAfterReset, fallBackToo, maybeCloseSubflows, peerFail, peerFastclose, peerSubflowFin, peerSubflowReset, resetBoth, subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -178,6 +178,12 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     connectionFallback(connection, Reason.NO_DSS);
     return;
   }
+  if (fellBackLater(connection, subflow, segment, options)) {
+    if (fallBackToo(connection, segment)) return;
+    dropSegment(segment, DropReason.CONSUMED);
+    resetBoth(connection, Reason.NO_DSS);
+    return;
+  }
   if ((options.present & (1 << MP_FAIL)) != 0 && peerFail(connection, segment)) return;
   controlOptions(connection, subflow, options);
   if ((options.present & (1 << DSS)) != 0 && options.danOctets != 0) confirm(connection);
@@ -202,6 +208,24 @@ function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment
   // The same of a FIN, if that is its first word to the opener: nobody who speaks MPTCP ends a subflow unheard.
   const fin = (segment.flags & TCP_FIN) != 0;
   return fin && hasFlag(connection, ConnectionFlag.OPENER) && segment.segSeq == subflow.irs + 1;
+}
+
+/**
+ * The same in mid-stream, on the only subflow there ever was: a peer that has met octets without a mapping (Linux behind
+ * a middlebox that cuts segments) sends no option any more, where before every ACK had one. Four such ACKs of something
+ * new in a row have not lost their options by chance.
+ */
+function fellBackLater(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
+  const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
+  const closing = (connection.flags & both) == both;
+  if (options.present != 0 || hasFlag(connection, ConnectionFlag.JOINED_EVER) || closing) {
+    subflowClear(subflow, SubflowBit.PLAIN_ACKS);
+    return false;
+  }
+  if (segment.payloadLength != 0 || !seqGt(segment.segAck, subflow.ssnUna)) return false;
+  if ((subflow.flags & SubflowBit.PLAIN_ACKS) == SubflowBit.PLAIN_ACKS) return true;
+  subflow.flags += SubflowBit.PLAIN_ACK;
+  return false;
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */

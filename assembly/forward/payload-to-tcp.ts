@@ -92,14 +92,16 @@ function notePeerFin(connection: Connection, dsn: Dsn, withPayload: bool): void 
 /** A packet with payload that no mapping covers. */
 function unmapped(connection: Connection, subflow: Subflow, segment: Segment): void {
   const ssnEnd = segment.segSeq + segment.payloadLength;
-  if (seqLeq(ssnEnd, rangesContiguous(rangesOf(subflow), subflow.rcvSan))) {
+  const next = rangesContiguous(rangesOf(subflow), subflow.rcvSan);
+  if (seqLeq(ssnEnd, next)) {
     // A probe or keep-alive: one octet that we have. Answered here, never shown to the host.
     forgeAck(connection, subflow);
     dropSegment(segment, DropReason.CONSUMED);
     return;
   }
+  const plain = mptcpOptionsAt(MPTCP_OPTIONS).present == 0 && segment.segSeq == next; // else its mapping may yet come
   const fresh = connection.rcvDsnMax == connection.remoteIdsn + 1;
-  if (fresh && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
+  if (plain && fresh && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
     // RFC 8684 §3.7: data without a mapping right after the handshake means that options are being stripped.
     acceptUntouched(segment);
     connectionFallback(connection, Reason.NO_DSS);

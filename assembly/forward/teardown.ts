@@ -311,10 +311,23 @@ export function fallBack(connection: Connection, reason: Reason): bool {
   if (hasFlag(connection, obstacles) || (connection.flags & needed) != needed) return false;
   if (connection.active == 0 || connection.subflowCount != 1) return false;
   const subflow = subflowAt(connection.active);
-  // Sent again with a fresh SSN, octets have moved the subflow's numbers away from the host's.
-  if (<u32>(connection.dsnNxt - connection.localIdsn) != subflow.ssnNxt - subflow.iss) return false;
+  if (!numbersAreHosts(connection, subflow)) return false;
   for (let i = 0; i < 3; i++) forgeAckWith(connection, subflow, writeFail(FORGE_OPTIONS, connection.rcvDan));
   connectionFallback(connection, reason);
+  return true;
+}
+
+/** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */
+function numbersAreHosts(connection: Connection, subflow: Subflow): bool {
+  const fin = hasFlag(connection, ConnectionFlag.LOCAL_FIN) ? 1 : 0; // takes no room on a subflow
+  return <u32>(connection.dsnNxt - connection.localIdsn) - fin == subflow.ssnNxt - subflow.iss;
+}
+
+/** The peer has gone on as plain TCP without a word: so do we, if the numbers allow it. The packet passes untouched. */
+export function fallBackToo(connection: Connection, segment: Segment): bool {
+  if (connection.active == 0 || !numbersAreHosts(connection, subflowAt(connection.active))) return false;
+  acceptUntouched(segment);
+  connectionFallback(connection, Reason.NO_DSS);
   return true;
 }
 
