@@ -212,8 +212,8 @@ function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment
 
 /**
  * The same in mid-stream, on the only subflow there ever was: a peer that has met octets without a mapping (Linux behind
- * a middlebox that cuts segments) sends no option any more, where before every ACK had one. Four such ACKs of something
- * new in a row have not lost their options by chance.
+ * a middlebox that cuts segments) sends no option any more, where before every ACK had one. Four in a row, of something
+ * new or in answer to our probes, have not lost theirs by chance.
  */
 function fellBackLater(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
@@ -222,7 +222,8 @@ function fellBackLater(connection: Connection, subflow: Subflow, segment: Segmen
     subflowClear(subflow, SubflowBit.PLAIN_ACKS);
     return false;
   }
-  if (segment.payloadLength != 0 || !seqGt(segment.segAck, subflow.ssnUna)) return false;
+  const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
+  if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
   if ((subflow.flags & SubflowBit.PLAIN_ACKS) == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
