@@ -31,8 +31,9 @@ import { drawAll } from "./handover/plots.ts";
 import { readSamples, table, writeCsv, writeSamples } from "./handover/report.ts";
 import { performRun, type RunOptions, type Sample } from "./handover/run.ts";
 import { type Direction, SERIES, type Series } from "./handover/series.ts";
-import { allowCongestionControl, Stand, type StandOptions } from "./handover/stand.ts";
+import { Stand, type StandOptions } from "./handover/stand.ts";
 import { readTraces, type TracedEvent, tracedRuns, writeTraces } from "./handover/traces.ts";
+import { allowCongestionControl } from "./stream/kernel.ts";
 
 const AUTOGROUP = "/proc/self/autogroup";
 const output = join(repository, "out/bench");

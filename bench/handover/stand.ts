@@ -1,6 +1,5 @@
 // Two hosts, two paths and the programs on them, for one system of one series.
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ControlClient } from "../../host/control/client.ts";
@@ -14,7 +13,6 @@ import { addressOf, type Topology, twoNetworks, withPaths } from "../../test/lab
 import { type Direction, type Event, type PathName, pathParams, type Series, type System } from "./series.ts";
 
 const PORT = 5202;
-const ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 export const PATHS: readonly PathName[] = ["wifi", "ethernet"];
 const app = join(repository, "test/lab/apps/stamped.ts");
 /** Numbers of the client's own endpoints, native MPTCP. */
@@ -280,19 +278,4 @@ async function prepareKernel(host: Host, { sack }: Series): Promise<void> {
   // No run should learn from the one before: neither slow start thresholds nor round trips.
   const settings = ["net.ipv4.tcp_no_metrics_save=1", `net.ipv4.tcp_sack=${sack ? 1 : 0}`];
   await host.exec(["sysctl", "-qw", ...settings]);
-}
-
-/**
- * Lets namespaces choose a congestion control that this kernel has and reserves; at exit everything is as it was.
- * Without the right to (a user namespace) the kernel's default remains.
- */
-export function allowCongestionControl(name: string): void {
-  const allowed = readFileSync(ALLOWED, "utf8").trim();
-  if (allowed.split(" ").includes(name)) return;
-  try {
-    writeFileSync(ALLOWED, `${allowed} ${name}`);
-    process.on("exit", () => writeFileSync(ALLOWED, allowed));
-  } catch {
-    // The lab says which settings were refused.
-  }
 }
