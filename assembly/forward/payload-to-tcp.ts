@@ -133,6 +133,17 @@ function noteHighest(connection: Connection, subflow: Subflow, ssn: Ssn, dsn: Ds
   return fresh;
 }
 
+/**
+ * A host without SACK never says that it keeps octets out of order, so the SAN waits at them; and if the octets that the
+ * host waits for come behind them on the same subflow, that may be beyond the window: a deadlock. What the peer has
+ * had to repeat at the SAN was handed over twice: the SAN passes it. The DATA_ACK does not, so nothing is lost.
+ */
+function handedOverTwice(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32): void {
+  if (hasFlag(connection, ConnectionFlag.SACK) || dsnLeq(dsn, connection.rcvDan)) return;
+  subflow.rcvSan += octets;
+  forgeAck(connection, subflow);
+}
+
 /** Books the arrival of `octets` from `ssn`/`dsn` on. Returns false if the packet must not go to the host. */
 function bookArrival(
   connection: Connection, subflow: Subflow, segment: Segment, ssn: Ssn, dsn: Dsn, octets: u32,
@@ -152,6 +163,7 @@ function bookArrival(
     connection.duplicateSsn = ssn;
     connection.duplicateLength = octets;
     connection.duplicateDsn = <u32>dsn;
+    if (arrival == Arrival.DUPLICATE && ssn == subflow.rcvSan) handedOverTwice(connection, subflow, dsn, octets);
     recvTableTrim(recvTableOf(subflow), subflow.rcvSan);
     rangesTrim(rangesOf(subflow), subflow.rcvSan);
     return true; // the host answers, with a DSACK if it knows how

@@ -247,6 +247,10 @@ class Traffic {
       if (packet.ssn + packet.length > san) this.feed(packet);
     }
     this.hostSegment(this.hostNxt, 0);
+    // Acknowledged on its subflow and not at data level: it comes again under fresh SSNs (RFC 8684 §3.3.6).
+    const { dan, flows } = this.incoming;
+    if (dan < this.peerNxt && flows.every(({ san, offsets }) => san === offsets.length))
+      this.peerMaps(0, dan, Math.min(500, this.peerNxt - dan));
     this.outgoing.flows.forEach((_, index) => {
       this.peerAcknowledges(index);
     });
