@@ -42,7 +42,8 @@ import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, fallBackToo, maybeCloseSubflows, peerFail, peerFastclose, peerSubflowFin, peerSubflowReset, resetBoth, subflowCloseProgress,
+  answerAfterReset, fallBackToo, maybeCloseSubflows, peerFail, peerFastclose, peerSubflowFin, peerSubflowReset,
+  resetBoth, subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -211,9 +212,9 @@ function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment
 }
 
 /**
- * The same in mid-stream, on the only subflow there ever was: a peer that has met octets without a mapping (Linux behind
- * a middlebox that cuts segments) sends no option any more, where before every ACK had one. Four in a row, of something
- * new or in answer to our probes, have not lost theirs by chance.
+ * The same in mid-stream, on the only subflow there ever was: a peer that has met octets without a mapping (Linux
+ * behind a middlebox that cuts segments) sends no option any more, where before every ACK had one. Four in a row, of
+ * something new or in answer to our probes, have not lost theirs by chance; nor has a FIN behind the first of them.
  */
 function fellBackLater(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
@@ -223,8 +224,10 @@ function fellBackLater(connection: Connection, subflow: Subflow, segment: Segmen
     return false;
   }
   const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
+  const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
+  if ((segment.flags & TCP_FIN) != 0 && plainBefore != 0) return true;
   if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
-  if ((subflow.flags & SubflowBit.PLAIN_ACKS) == SubflowBit.PLAIN_ACKS) return true;
+  if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
 }

@@ -134,9 +134,9 @@ function noteHighest(connection: Connection, subflow: Subflow, ssn: Ssn, dsn: Ds
 }
 
 /**
- * A host without SACK never says that it keeps octets out of order, so the SAN waits at them; and if the octets that the
- * host waits for come behind them on the same subflow, that may be beyond the window: a deadlock. What the peer has
- * had to repeat at the SAN was handed over twice: the SAN passes it. The DATA_ACK does not, so nothing is lost.
+ * A host without SACK never says that it keeps octets out of order, so the SAN waits at them; and if the octets that
+ * the host waits for come behind them on the same subflow, that may be beyond the window: a deadlock. What the peer
+ * has had to repeat at the SAN was handed over twice: the SAN passes it. The DATA_ACK does not, so nothing is lost.
  */
 function handedOverTwice(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32): void {
   if (hasFlag(connection, ConnectionFlag.SACK) || dsnLeq(dsn, connection.rcvDan)) return;

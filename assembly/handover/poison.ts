@@ -4,8 +4,9 @@
 //
 // A subflow whose first unacknowledged SSN stands for no octet of the SEND table any more is suspect: its
 // acknowledgement may only be late or lost, so it is asked at once (an octet below the peer's window makes it
-// answer). New data prefers another subflow once a single packet proves the hole. Where the hole is still there after one round
-// trip the subflow is closed; the path is joined anew when it is wanted.
+// answer). New data prefers another subflow once a single packet proves the hole. Where the hole is still there
+// after one round trip the subflow is closed; the path is joined anew when it is wanted. The only subflow is left alone
+// while the host gets on: a peer that hands octets on as they come does not mind the hole.
 
 import { Counter, Direction, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
@@ -31,8 +32,8 @@ function holed(connection: Connection, subflow: Subflow): bool {
 }
 
 /**
- * The DATA_ACK moved, or a subflow is being asked: looks for holes. A DATA_ACK that came on another subflow may only have
- * overtaken the acknowledgement of this one, so new data avoids a subflow only where one and the same packet shows
+ * The DATA_ACK moved, or a subflow is being asked: looks for holes. A DATA_ACK that came on another subflow may only
+ * have overtaken the acknowledgement of this one, so new data avoids a subflow only where one and the same packet shows
  * both: the subflow `witness` (index) carried the newest DATA_ACK itself; 0 = it did not.
  */
 export function poisonCheck(connection: Connection, witness: u32): void {
@@ -45,10 +46,15 @@ export function poisonCheck(connection: Connection, witness: u32): void {
 }
 
 function suspect(connection: Connection, subflow: Subflow): void {
+  watch(subflow);
+  probeSubflow(connection, subflow);
+}
+
+/** Gives the peer one round trip. */
+function watch(subflow: Subflow): void {
   const trip = subflow.srttUs == 0 ? INITIAL_RTO_US : <u64>subflow.srttUs + 4 * <u64>subflow.rttvarUs;
   subflow.suspectUs = nowUs() + (trip > POISON_MIN_US ? trip : POISON_MIN_US);
   armSubflow(subflow);
-  probeSubflow(connection, subflow);
 }
 
 /** The SAN of `subflow` moved: the hole may be gone. */
@@ -62,7 +68,9 @@ function suspect(connection: Connection, subflow: Subflow): void {
 /** The timer fired: the peer had its time to answer. */
 export function poisonFire(connection: Connection, subflow: Subflow): void {
   subflowClear(subflow, SubflowBit.SUSPECT);
-  if (holed(connection, subflow)) poisonClose(connection, subflow);
+  if (!holed(connection, subflow)) return;
+  if (connection.subflowCount > 1 || connection.headTries != 0) poisonClose(connection, subflow);
+  else watch(subflow);
 }
 
 /** Closes a subflow on which nothing will ever come through. */

@@ -86,7 +86,7 @@ export function forgeToHost(connection: Connection, tsn: Tsn, tan: Tan, flags: u
 
 /**
  * An ICMP error for our own host, as the peer or a router before it would send it. TOO_BIG, with `mtu` in octets,
- * quotes the last octet that the host has sent: it is in the window (RFC 5927 §4), whatever acknowledgement comes first.
+ * quotes the last octet that the host has sent: it is in the window (RFC 5927 §4) whatever ACK comes first.
  * UNREACHABLE quotes the first one that is not acknowledged, as RFC 6069 §3 asks.
  */
 export function forgeIcmpToHost(connection: Connection, error: IcmpError, mtu: u32): bool {

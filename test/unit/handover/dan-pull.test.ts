@@ -1,4 +1,5 @@
-// The DAN pull (docs/CONFORMANCE.md N-108): one octet below the window makes the peer say what its DATA_ACK has not said yet.
+// The DAN pull (docs/CONFORMANCE.md N-108): one octet below the window makes the peer say what its
+// DATA_ACK has not said yet.
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";

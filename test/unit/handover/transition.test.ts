@@ -1,4 +1,5 @@
-// After a switch (docs/CONFORMANCE.md N-112): SACK blocks that stem from the new subflow alone are held back from the host for a while.
+// After a switch (docs/CONFORMANCE.md N-112): SACK blocks that stem from the new subflow
+// alone are held back from the host for a while.
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
