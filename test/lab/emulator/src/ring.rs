@@ -15,6 +15,10 @@ const RING_BYTES: usize = 16 << 20;
 const BLOCK_BYTES: usize = 1 << 16;
 /// Room before the frame in a ring slot: `tpacket2_hdr`, `sockaddr_ll`, alignment.
 const SLOT_HEADER: usize = 96;
+/// What may have been sent and not yet been looked at by the receiving stack, bytes as the kernel counts them. Its own
+/// 208 KiB are some ninety frames: on a busy machine, where the receiver's CPU has other work for some milliseconds,
+/// each burst beyond that would be lost.
+static SEND_BUFFER: libc::c_int = 32 << 20;
 /// Frames per `sendmmsg`.
 pub const SEND_BATCH: usize = 64;
 
@@ -35,6 +39,15 @@ fn check(result: libc::c_int, what: &str, name: &str) -> Result<libc::c_int> {
     }
     let error = Error::last_os_error();
     Err(Error::new(error.kind(), format!("{name}: {what}: {error}")))
+}
+
+/// Raises the send buffer: as far as wanted where that is allowed, else as far as any socket may.
+fn raise_send_buffer(fd: &OwnedFd) {
+    for option in [libc::SO_SNDBUF, libc::SO_SNDBUFFORCE] {
+        let (at, len) = ((&raw const SEND_BUFFER).cast(), size_of_val(&SEND_BUFFER) as libc::socklen_t);
+        // SAFETY: `at` points to `len` readable bytes for the duration of the call. A refusal leaves what there was.
+        unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, at, len) };
+    }
 }
 
 fn set_option<T>(fd: &OwnedFd, option: libc::c_int, value: &T, name: &str, what: &str) -> Result<()> {
@@ -70,6 +83,7 @@ impl Interface {
         let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, 0) }, "packet socket", name)?;
         // SAFETY: `fd` was just opened and belongs to nobody else.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        raise_send_buffer(&socket);
         let (index, mtu) = lookup(&socket, name)?;
         set_option(&socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V2 as libc::c_int), name, "V2")?;
         set_option(&socket, libc::PACKET_IGNORE_OUTGOING, &1i32, name, "PACKET_IGNORE_OUTGOING")?;
