@@ -92,10 +92,11 @@ export class Checkers implements Observer {
     return [...this.connections.values()].find((record) => record.token[otherSide(sender)] === token);
   }
 
-  event(side: Side, { kind, token }: SceneEvent): void {
+  event(side: Side, { kind, token, reason }: SceneEvent): void {
     this.events[kind] = (this.events[kind] ?? 0) + 1;
     for (const record of this.connections.values()) {
       if (kind === "CONNECTION_CLOSED" && record.token[side] === token) record.gone[side] = true;
+      if (kind === "SUBFLOW_CLOSED" && reason === "POISONED" && record.token[side] === token) record.poisoned = true;
       const concerned = record.token[side] === token || record.token[side] === undefined;
       if (kind === "CONNECTION_FALLBACK" && concerned) record.fellBack[side] = true;
     }

@@ -55,6 +55,8 @@ export class ConnectionRecord {
   readonly fellBack: Record<Side, boolean> = { a: false, b: false };
   /** This side's engine has forgotten the connection: what still comes passes as it is. */
   readonly gone: Record<Side, boolean> = { a: false, b: false };
+  /** An engine has given up a subflow with a hole that nothing fills. */
+  poisoned = false;
   /** Data level, as shown on the wire by a side: highest DATA_ACK and right edge. */
   readonly dan: Record<Side, number> = { a: 0, b: 0 };
   readonly edge: Record<Side, number> = { a: 0, b: 0 };

@@ -7,7 +7,9 @@ import type { Scene } from "../scene.ts";
 import { Application, streamOctets } from "./application.ts";
 import { addressesAt, hasEngine, machineOf, pathCommand } from "./cast.ts";
 import { Checkers, SERVER_PORT } from "./checkers.ts";
+import type { ConnectionRecord } from "./connection-record.ts";
 import { MptcpStack } from "./hosts/mptcp.ts";
+import { judge } from "./judge.ts";
 import { Coalesce, type Middlebox, Split, Strip } from "./middlebox.ts";
 import { addressOf, CALM, SIDES, type Side } from "./network.ts";
 import { type Action, type ConnectionPlan, octetsOf, type Scenario, scenarioOf } from "./scenario.ts";
@@ -37,8 +39,7 @@ export interface Result {
 interface Running {
   plan: ConnectionPlan;
   applications: Record<Side, Application | undefined>;
-  /** Open at both ends before the first path was lost. */
-  settled: boolean;
+  record: ConnectionRecord;
   /** What its hosts had said SILENT_US before the end. */
   spoken: Record<Side, number>;
 }
@@ -65,7 +66,8 @@ class Run {
   private readonly startUs: number;
   private readonly fresh: Record<Side, string>;
   private readonly outages = new Map<string, number>();
-  private broke = false;
+  /** An end was told that a path is gone, or to give up a subflow. */
+  private told = false;
   private healed = false;
   private finishUs = 0;
 
@@ -148,7 +150,7 @@ class Run {
     this.heal();
     const healedUs = world.nowUs;
     world.run(healedUs + FINISH_US - SILENT_US, () => this.isOver);
-    for (const running of this.running) running.spoken = this.spoken(running);
+    for (const { spoken, record } of this.running) for (const side of SIDES) spoken[side] = record.hosts[side].spoken;
     world.run(healedUs + FINISH_US, () => this.isOver);
     this.finishUs = world.nowUs - healedUs;
     this.judge();
@@ -166,18 +168,13 @@ class Run {
     const at = this.running.length;
     const streams = { a: streamOctets(octets.a, 2 * at), b: streamOctets(octets.b, 2 * at + 1) };
     const record = this.checkers.expect(plan.port, streams);
-    const running: Running = {
-      plan,
-      applications: { a: undefined, b: undefined },
-      settled: false,
-      spoken: { a: 0, b: 0 },
-    };
+    const running: Running = { plan, record, applications: { a: undefined, b: undefined }, spoken: { a: 0, b: 0 } };
     this.running.push(running);
     world.schedule(this.startUs + plan.startUs, () => {
       const local = { address: addressOf("a", 1, s.family), port: plan.port };
       const remote = { address: addressOf("b", 1, s.family), port: SERVER_PORT };
       const socket = world.machines.a.stack.connect(local, remote, world.nowUs);
-      this.attach(running, "a", socket, record.streams);
+      this.attach(running, "a", socket);
       world.react("a");
     });
   }
@@ -188,11 +185,11 @@ class Run {
       if (!this.checkers.strangers) throw new Error(`a connection from port ${socket.remote.port}`);
       return;
     }
-    const record = this.checkers.connections.get(socket.remote.port);
-    if (record !== undefined) this.attach(running, "b", socket, record.streams);
+    this.attach(running, "b", socket);
   }
 
-  private attach(running: Running, side: Side, socket: Socket, streams: Record<Side, Uint8Array>): void {
+  private attach(running: Running, side: Side, socket: Socket): void {
+    const { streams } = running.record;
     const [out, expected] = side === "a" ? [streams.a, streams.b] : [streams.b, streams.a];
     const application = new Application(socket, running.plan.plans[side], out, expected, this.world.nowUs);
     if (running.applications[side] !== undefined) throw new Error(`a second connection from port ${running.plan.port}`);
@@ -223,9 +220,10 @@ class Run {
   private order(action: Action, side: Side, path: number): void {
     const { world } = this;
     const what = `${action.what} ${path}`;
-    if (action.what === "handover")
+    if (action.what === "handover") {
       world.command(side, `${what} mode ${action.mode}`, (e) => e.handover(path, action.mode));
-    else if (action.what === "auto") world.command(side, what, (e) => e.command(abi.CommandKind.HANDOVER_AUTO));
+      this.told ||= action.mode === abi.HandoverMode.BREAK_BEFORE_MAKE;
+    } else if (action.what === "auto") world.command(side, what, (e) => e.command(abi.CommandKind.HANDOVER_AUTO));
     else {
       const kind = action.what === "add" ? abi.CommandKind.SUBFLOW_ADD : abi.CommandKind.SUBFLOW_REMOVE;
       for (const record of this.checkers.connections.values()) {
@@ -238,18 +236,7 @@ class Run {
           }),
         );
       }
-    }
-    this.breaks();
-  }
-
-  /** What was not settled before a path was lost, or moved, may be lost with it. */
-  private breaks(): void {
-    if (this.broke) return;
-    this.broke = true;
-    for (const running of this.running) {
-      const { a, b } = running.applications;
-      const record = this.checkers.connections.get(running.plan.port);
-      running.settled = a?.socket.state === "open" && b?.socket.state === "open" && (record?.dan.b ?? 0) > 0;
+      if (action.what === "remove") this.told = true;
     }
   }
 
@@ -257,7 +244,6 @@ class Run {
     const { world } = this;
     const { cut } = world.network;
     const name = `${side}${path}`;
-    this.breaks();
     this.outages.set(name, (this.outages.get(name) ?? 0) + 1);
     cut[side].add(path);
     world.note(() => `${side} * path ${path} is cut`);
@@ -283,6 +269,7 @@ class Run {
   }
 
   private tell(side: Side, path: number, up: boolean, hasAddress = true): void {
+    this.told ||= !up;
     const { stack } = this.world.machines[side];
     if (stack instanceof MptcpStack) {
       const address = addressOf(side, path, this.s.family);
@@ -324,57 +311,9 @@ class Run {
 
   private judge(): void {
     for (const running of this.running) {
-      const { plan, applications } = running;
-      const { a, b } = applications;
-      const state = () =>
-        SIDES.map((side) => {
-          const it = applications[side];
-          return `${side} ${it?.socket.state ?? "none"} wrote ${it?.written} read ${it?.received}`;
-        }).join(", ");
-      if (this.isExcused(running)) continue;
-      const reset = a?.socket.state === "reset" || b?.socket.state === "reset";
-      if (reset && this.nativeMayGiveUp) continue;
-      if (this.isStuck(running)) continue;
-      if (!a?.over || !b?.over) throw new Error(`port ${plan.port} does not come to its end: ${state()}`);
-      if (reset) throw new Error(`port ${plan.port} was reset: ${state()}`);
-      const octets = octetsOf(plan);
-      if (a.received !== octets.b || b.received !== octets.a)
-        throw new Error(`port ${plan.port} is not whole: ${state()}`);
+      const wrong = judge({ ...running, s: this.s, told: this.told });
+      if (wrong !== "") throw new Error(`port ${running.plan.port} ${wrong}`);
     }
-  }
-
-  /** Whether a connection may have ended before its time. */
-  private isExcused(running: Running): boolean {
-    const { a, b } = running.applications;
-    const record = this.checkers.connections.get(running.plan.port);
-    if (a?.aborted || b?.aborted) return true;
-    if (this.s.boxes.some(({ kind }) => kind === "strip" || kind === "sloppy")) return true;
-    if (SIDES.some((side) => tablesFull(this.world.machines[side].engine))) return true;
-    if (!this.broke) return false;
-    return !running.settled || record === undefined || record.fellBack.a || record.fellBack.b;
-  }
-
-  private spoken({ plan }: Running): Record<Side, number> {
-    const { a, b } = this.checkers.connections.get(plan.port)?.hosts ?? {};
-    return { a: a?.spoken ?? 0, b: b?.spoken ?? 0 };
-  }
-
-  /** smoltcp 0.14 may forget its retransmission timer when a closed window opens again: then it is silent for ever. */
-  private isStuck(running: Running): boolean {
-    const hosts = this.checkers.connections.get(running.plan.port)?.hosts;
-    const spoken = this.spoken(running);
-    return SIDES.some((side) => {
-      const silent = this.s.hosts[side].kind === "smoltcp" && spoken[side] === running.spoken[side];
-      return silent && running.applications[side]?.socket.state === "open" && hosts?.[side].maySpeak;
-    });
-  }
-
-  /**
-   * A native stack that lost its subflows may not get another: it takes no joins once it is closing or has as many
-   * as it may have, and makes none by itself. Then it is reset after the time of grace, but it does end.
-   */
-  private get nativeMayGiveUp(): boolean {
-    return this.broke && SIDES.some((side) => this.s.hosts[side].kind === "mptcp");
   }
 
   private endAll(): void {
@@ -408,10 +347,4 @@ function liveState(scene: Scene | undefined): string {
     `timers ${scene.nextUs === Infinity ? "none" : "some"}`,
     ...["tuplesHeld", "wireTuplesHeld", "tokensHeld", "halfOpenHeld"].map(held),
   ].join(", ");
-}
-
-/** The debug build's tables are tiny: packets were lost because one had no room, and nobody makes any. */
-function tablesFull(scene: Scene | undefined): boolean {
-  if (scene === undefined) return false;
-  return scene.dropped(abi.DropReason.RECV_TABLE_FULL) + scene.dropped(abi.DropReason.SEND_TABLE_FULL) > 0;
 }

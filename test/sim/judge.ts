@@ -1,0 +1,66 @@
+// Whether a connection has ended as it should: both programs through, every octet read. What may go short of that
+// without being anybody's fault stands here, each with its reason; all else is a failure.
+
+import type { Application } from "./application.ts";
+import type { ConnectionRecord } from "./connection-record.ts";
+import { SIDES, type Side } from "./network.ts";
+import { type ConnectionPlan, octetsOf, type Scenario } from "./scenario.ts";
+
+export interface Ending {
+  s: Scenario;
+  plan: ConnectionPlan;
+  applications: Record<Side, Application | undefined>;
+  record: ConnectionRecord;
+  /** What its hosts had said when the longest back-off of a host was still to come. */
+  spoken: Record<Side, number>;
+  /** An end was told that a path is gone, or to give up a subflow. */
+  told: boolean;
+}
+
+/** What is wrong with the ending, "" if nothing is. */
+export function judge(ending: Ending): string {
+  const { a, b } = ending.applications;
+  const octets = octetsOf(ending.plan);
+  const whole = a?.received === octets.b && b?.received === octets.a;
+  const reset = isReset(ending);
+  const over = a?.over === true && b?.over === true;
+  if (over && whole && !reset) return "";
+  if (isExcused(ending)) return "";
+  const words = over ? (reset ? "was reset" : "is not whole") : "does not come to its end";
+  const state = (side: Side) => {
+    const it = ending.applications[side];
+    return `${side} ${it?.socket.state ?? "none"} wrote ${it?.written} read ${it?.received}`;
+  };
+  return `${words}: ${SIDES.map(state).join(", ")}`;
+}
+
+const isReset = ({ applications: { a, b } }: Ending): boolean =>
+  a?.socket.state === "reset" || b?.socket.state === "reset";
+
+function isExcused(ending: Ending): boolean {
+  const { s, applications, record } = ending;
+  const { a, b } = applications;
+  if (a?.aborted || b?.aborted) return true;
+  // Options or mappings are lost in mid-connection: the engines, as RFC 8684 §3.7 wants it, reset such a subflow.
+  if (s.boxes.some(({ kind }) => kind === "strip" || kind === "sloppy")) return true;
+  // A plain connection has one path.
+  if (s.lostPath > 0 && (record.fellBack.a || record.fellBack.b)) return true;
+  return nativeMayGiveUp(ending) || SIDES.some((side) => isStuck(ending, side));
+}
+
+/**
+ * A native stack that lost its subflows may not get another: it takes no joins once it is closing or has as many as it
+ * may have, and makes none by itself. Behind a box that leaves octets without a mapping it falls back, or resets.
+ */
+function nativeMayGiveUp(ending: Ending): boolean {
+  const { s, told, record } = ending;
+  const native = SIDES.some((side) => s.hosts[side].kind === "mptcp");
+  return native && isReset(ending) && (told || record.poisoned || s.boxes.some(({ kind }) => kind === "split"));
+}
+
+/** smoltcp 0.14 may forget its retransmission timer when a closed window opens again: then it is silent for ever. */
+function isStuck({ s, applications, record, spoken }: Ending, side: Side): boolean {
+  const host = record.hosts[side];
+  const silent = s.hosts[side].kind === "smoltcp" && host.spoken === spoken[side];
+  return silent && applications[side]?.socket.state === "open" && host.maySpeak;
+}
