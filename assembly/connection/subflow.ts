@@ -67,6 +67,7 @@ export const enum SubflowBit {
   SUSPECT = 2048, // one packet on it showed both a DATA_ACK and an older hole: no new data until that is filled
   PLAIN_ACK = 4096, // two bits that count new acknowledgements without any MPTCP option in a row
   PLAIN_ACKS = 12288,
+  ASKED = 16384, // everything moved to it when another path was lost: it has to be heard
 }
 
 @final @unmanaged

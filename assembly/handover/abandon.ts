@@ -19,6 +19,7 @@ import { removeAddress } from "../signalling/addresses";
 import { forgeAckWith, forgeOnSubflow } from "../signalling/forge";
 import { writeRemoveAddr, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
+import { stallAsk } from "./stall";
 import { standbyLater, standbyNow } from "./standby";
 import { handoverEnd, reconsider } from "./switch";
 
@@ -55,6 +56,7 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   if (tellPeer && wasEstablished && !addressIdInUse(connection, id)) removeAddress(connection, id);
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;
   goOnElsewhere(connection);
+  if (tellPeer && connection.active != 0) stallAsk(connection, subflowAt(connection.active));
 }
 
 /** True if `subflow` cannot go on: its path is down or gone, or has another address now. */

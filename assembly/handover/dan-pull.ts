@@ -12,7 +12,7 @@ import { armSubflow } from "../connection/timers";
 import { count } from "../counters";
 import { sendEntryAt, sendTableFind } from "../mapping/send-table";
 import { seqGt } from "../seq/space";
-import { probeSubflow } from "./poison";
+import { probeSubflow } from "../signalling/probe";
 
 /** True if the peer has acknowledged octets on `subflow` that its DATA_ACK does not cover yet. */
 function lags(connection: Connection, subflow: Subflow): bool {

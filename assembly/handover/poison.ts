@@ -8,21 +8,17 @@
 // after one round trip the subflow is closed; the path is joined anew when it is wanted. The only subflow is left alone
 // while the host gets on: a peer that hands octets on as they come does not mind the hole.
 
-import { Counter, Direction, Reason, SubflowState } from "../abi";
+import { Counter, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
 import { INITIAL_RTO_US, POISON_MIN_US } from "../config";
 import { Connection, sendTableOf } from "../connection/connection";
 import {
-  localAddress, localPort, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowClear, subflowIndex,
-  subflowSet, subflowUsable,
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowIndex, subflowSet, subflowUsable,
 } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
-import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { sendTableCarries } from "../mapping/send-table";
-import { FORGE_OPTIONS, OUT } from "../scratch";
-import { forgePacket } from "../signalling/forge";
-import { TCP_ACK } from "../wire/tcp";
+import { probeSubflow } from "../signalling/probe";
 import { abandonSubflow, resetSubflow, RST_PERFORMANCE } from "./abandon";
 
 /** True if the first SSN in flight on `subflow` stands for nothing that the host could send again. */
@@ -78,17 +74,4 @@ export function poisonClose(connection: Connection, subflow: Subflow): void {
   count(Counter.SUBFLOWS_POISONED);
   resetSubflow(subflow, RST_PERFORMANCE);
   abandonSubflow(connection, subflow, Reason.POISONED, true);
-}
-
-/**
- * Makes the peer acknowledge at once: one octet below its window, without a mapping. It must be one that the peer has
- * acknowledged; a later one that was lost would let the probe's octet take its place.
- */
-export function probeSubflow(connection: Connection, subflow: Subflow): void {
-  store<u8>(OUT, 0); // the octet's value does not matter: the peer has it
-  forgePacket(
-    Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
-    subflow.ssnUna - 1, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), FORGE_OPTIONS, OUT, 1,
-  );
-  subflowSet(subflow, SubflowBit.PROBE_OUT);
 }

@@ -14,8 +14,8 @@ import {
 } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
 import { count } from "../counters";
+import { probeSubflow } from "../signalling/probe";
 import { kick } from "./kick";
-import { probeSubflow } from "./poison";
 import { standbyNow } from "./standby";
 import { reconsider } from "./switch";
 
@@ -40,6 +40,8 @@ function startWatch(subflow: Subflow): void {
 /** A packet came on `subflow`. */
 @inline export function stallHeard(connection: Connection, subflow: Subflow): void {
   subflow.quietUs = nowUs();
+  if (!subflowHas(subflow, SubflowBit.STALE | SubflowBit.ASKED)) return;
+  subflowClear(subflow, SubflowBit.ASKED);
   if (subflowHas(subflow, SubflowBit.STALE)) revive(connection, subflow, false);
 }
 
@@ -52,13 +54,34 @@ export function stallFire(connection: Connection, subflow: Subflow): void {
     probeLater(subflow);
     return;
   }
-  if (subflow.ssnUna == subflow.ssnNxt) return;
+  const asked = subflowHas(subflow, SubflowBit.ASKED);
+  if (subflow.ssnUna == subflow.ssnNxt && !asked) return;
   const until = subflow.quietUs + patienceUs(subflow);
   if (until > nowUs()) {
     subflow.stallUs = until;
     return;
   }
+  if (asked && subflow.tries == 0) {
+    subflow.tries++; // a lost question, maybe
+    subflow.quietUs = nowUs();
+    subflow.stallUs = nowUs() + patienceUs(subflow);
+    probeSubflow(connection, subflow);
+    return;
+  }
   stallDeclare(connection, subflow);
+}
+
+/**
+ * The connection has just moved to `subflow` because another path was lost. The peer may have lost this one at the
+ * same moment: it has to be heard, whether or not there is something to send.
+ */
+export function stallAsk(connection: Connection, subflow: Subflow): void {
+  subflowSet(subflow, SubflowBit.ASKED);
+  subflow.tries = 0;
+  subflow.quietUs = nowUs();
+  subflow.stallUs = nowUs() + patienceUs(subflow);
+  armSubflow(subflow);
+  probeSubflow(connection, subflow);
 }
 
 /** A stale subflow is only heard again if somebody asks: ever less often. */

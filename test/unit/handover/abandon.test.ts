@@ -188,3 +188,29 @@ describe("a connection that was reset", () => {
     }
   });
 });
+
+describe("moved because a path was lost", () => {
+  const unheard = (e: Established): p.Packet[] =>
+    e.on(e.flow2, e.scene.advance(1000).toWire).filter(({ payload }) => payload.length === 1);
+
+  it("the subflow left has to be heard: it is asked, once more, and is stale if nothing comes", () => {
+    const e = joined();
+    const lost = e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });
+    const asked = e.on(e.flow2, lost.toWire).filter(({ payload }) => payload.length === 1);
+    expect(asked).toMatchObject([{ seq: e.flow2.iss, options: [] }]);
+    let questions = 0;
+    for (let ms = 0; ms < 500; ms++) questions += unheard(e).length;
+    expect(questions).toBe(1);
+    expect(e.scene.counter(abi.Counter.SUBFLOWS_STALE)).toBe(0);
+    for (let ms = 0; ms < 300; ms++) e.scene.advance(1000);
+    expect(e.scene.counter(abi.Counter.SUBFLOWS_STALE)).toBe(1);
+  });
+
+  it("any packet on it is answer enough", () => {
+    const e = joined();
+    e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });
+    e.fromPeer({ flow: e.flow2 });
+    for (let ms = 0; ms < 3_000; ms++) expect(unheard(e)).toEqual([]);
+    expect(e.scene.counter(abi.Counter.SUBFLOWS_STALE)).toBe(0);
+  });
+});

@@ -84,7 +84,10 @@ describe("a hole whose octets are acknowledged at data level", () => {
 
   it("N-109 the path is joined anew when it is wanted again", () => {
     const { e } = holed(joined("opener"));
-    for (let i = 0; i < 100; i++) e.scene.advance(20_000);
+    for (let i = 0; i < 100; i++) {
+      e.scene.advance(20_000);
+      e.fromPeer({ flow: e.flow2, acks: 1000 }, [e.dataAck(1000)]); // the other one is heard
+    }
     expect(poisoned(e)).toBe(1);
     const old = e.initial.iss;
     const wanted = e.scene.handover(1);
