@@ -21,8 +21,7 @@
 //
 // Results: a table, out/bench/handover.{json,csv} (series measured earlier are kept) and out/bench/handover-*.svg.
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { setPriority } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { enterUserNamespace, installLine, isRoot, missingPackages } from "../test/lab/requirements.ts";
@@ -33,9 +32,8 @@ import { performRun, type RunOptions, type Sample } from "./handover/run.ts";
 import { type Direction, SERIES, type Series } from "./handover/series.ts";
 import { Stand, type StandOptions } from "./handover/stand.ts";
 import { readTraces, type TracedEvent, tracedRuns, writeTraces } from "./handover/traces.ts";
-import { allowCongestionControl } from "./stream/kernel.ts";
+import { allowCongestionControl, raisePriority } from "./stream/kernel.ts";
 
-const AUTOGROUP = "/proc/self/autogroup";
 const output = join(repository, "out/bench");
 const results = join(output, "handover.json");
 const recorded = join(output, "handover-traces.json");
@@ -93,19 +91,6 @@ function sameEvents({ events }: Series): boolean {
 
 function nickname({ client, server }: Series["systems"][number]): string {
   return client === server ? (client === "shunt" ? "proxied" : "native") : "mixed";
-}
-
-/** For this process and all it starts: the figures are of a handover, not of what else this machine does. */
-function raisePriority(): void {
-  try {
-    setPriority(-19);
-    // Where the kernel groups processes by session, it shares the CPUs among groups first.
-    if (!existsSync(AUTOGROUP)) return;
-    writeFileSync(AUTOGROUP, "-19");
-    process.on("exit", () => writeFileSync(AUTOGROUP, "0"));
-  } catch {
-    console.log("  not allowed to raise the priority: expect other programs of this machine in the figures");
-  }
 }
 
 function readOptions(): Options & { plotOnly: boolean } {

@@ -2,15 +2,16 @@
 // DATA_ACK does not cover yet the host must keep, and Linux lets it lag; without DAN pulls the host's window runs dry,
 // or it probes.
 //
-//     node bench/upload.ts [--links veth,20ms] [--rounds 5] [--seconds 3] [--rate 500] [--queue 100] …
+//     node bench/upload.ts [--links veth,20ms] [--rounds 5] [--seconds 3] [--rate 500] [--queue 100] [--buffer 4194304]
 //
 // Beside it, taking turns within every round: the kernel's own MPTCP at both ends, and plain TCP with the C reflector
 // at one end (bench/reflector: the least that a rewriter on NFQUEUE can do). The ratio is to the smaller of the two.
 //
 // Two links: a bare veth pair, where every microsecond of DATA_ACK counts, and one of 20 ms RTT through the lab's path
-// emulator. That one carries 2 Gbit/s here; the rate (--rate, Mbit/s) is kept far below, so that neither the emulator
-// nor any end's CPU limits the stream, but the acknowledgements may. Kernel settings are the same for all systems;
-// buffers hold many times what is in flight.
+// emulator. That one carries 1.9 Gbit/s here; its rate (--rate, Mbit/s) is kept far below, so that neither the emulator
+// nor any end's CPU limits the stream, but the acknowledgements may. Buffers (--buffer, bytes) hold three times what
+// the path does and less than path and queue together: the window limits nobody, and nothing is lost, so that what a
+// sender repeats, probes for or waits for is its own fault. Kernel settings are the same for all systems.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
@@ -19,7 +20,7 @@ import { parseArgs } from "node:util";
 import { enterUserNamespace, installLine, isRoot, missingPackages } from "../test/lab/requirements.ts";
 import { repository } from "../test/lab/shunt.ts";
 import type { PathParams } from "../test/lab/topology.ts";
-import { allowBacklog, allowCongestionControl } from "./stream/kernel.ts";
+import { allowBacklog, allowCongestionControl, raisePriority } from "./stream/kernel.ts";
 import { buildReflector } from "./stream/reflector.ts";
 import { median, type Sample, Stand, type Variant } from "./stream/stand.ts";
 
@@ -64,7 +65,7 @@ function readOptions(): Options {
       seconds: { type: "string", default: "3" },
       rate: { type: "string", default: "500" },
       queue: { type: "string", default: "100" },
-      buffer: { type: "string", default: "33554432" },
+      buffer: { type: "string", default: "4194304" },
       congestion: { type: "string", default: "cubic" },
     },
   });
@@ -164,6 +165,7 @@ async function main(): Promise<number> {
     return 1;
   }
   if (!isRoot()) return enterUserNamespace();
+  raisePriority();
   allowCongestionControl(options.congestion);
   allowBacklog(BACKLOG);
   const reflector = await buildReflector();

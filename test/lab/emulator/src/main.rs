@@ -96,7 +96,7 @@ fn run(options: &Options) -> std::io::Result<()> {
     // it carries, where that is allowed, since a path does not slow down because its users are busy.
     unsafe {
         libc::prctl(libc::PR_SET_TIMERSLACK, 1);
-        libc::setpriority(libc::PRIO_PROCESS, 0, -10);
+        libc::setpriority(libc::PRIO_PROCESS, 0, -20);
     }
     println!("ready");
     let mut fds = Vec::new();
