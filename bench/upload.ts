@@ -1,6 +1,6 @@
 // Upload of a proxied host to a server whose kernel speaks MPTCP itself: the hard direction. What the receiver's
-// DATA_ACK does not cover yet the host must keep, and Linux lets it lag; without DAN pulls the host's window runs dry,
-// or it probes.
+// DATA_ACK does not cover yet the host must keep, and Linux lets it lag; that must neither slow the host nor make it
+// probe.
 //
 //     node bench/upload.ts [--links veth,20ms] [--rounds 5] [--seconds 3] [--rate 500] [--queue 100] [--buffer 4194304]
 //
