@@ -140,6 +140,11 @@ export class Subflow implements Extension {
     this.lastArrivedUs = connection.nowUs;
     this.stale = false;
     this.staleCount = 0;
+    if (msk.remoteKey !== 0n && this.shifts(packet)) msk.shifted = true;
+    if (msk.fallback && msk.shifted) {
+      connection.reset(); // they were on their way: Linux would take them for new ones
+      return false;
+    }
     if (msk.fallback || connection.state === "timeWait") return true;
     if (opening && !this.handshakeEnds(packet)) return connection.state !== "over";
     if (msk.fallback) return true;
@@ -148,10 +153,16 @@ export class Subflow implements Extension {
     this.signals(packet);
     const dss = p.option(packet, "dss");
     if (dss?.dan !== undefined) msk.dataAck(dss, connection.scaledWindow(packet));
-    const empty = packet.payload.length === 0;
-    if (empty && dss?.fin && dss.length === 1 && dss.dsn !== undefined) msk.dataFin(msk.receivedOffset(dss), this);
-    if (!empty && dss?.ssn && dss.dsn !== undefined && msk.receivedOffset(dss) !== dss.ssn) msk.shifted = true;
+    const alone = packet.payload.length === 0 && dss?.fin && dss.length === 1;
+    if (alone && dss.dsn !== undefined) msk.dataFin(msk.receivedOffset(dss), this);
     return connection.state !== "over";
+  }
+
+  /** True if the packet's octets have another number on the subflow than in the stream. */
+  private shifts(packet: p.Packet): boolean {
+    const dss = p.option(packet, "dss");
+    if (packet.payload.length === 0 || !dss?.ssn || dss.dsn === undefined) return false;
+    return this.msk.receivedOffset(dss) !== dss.ssn;
   }
 
   /** The packet that makes a passive subflow. */
