@@ -38,11 +38,13 @@ const isReset = ({ applications: { a, b } }: Ending): boolean =>
   a?.socket.state === "reset" || b?.socket.state === "reset";
 
 function isExcused(ending: Ending): boolean {
-  const { s, applications, record } = ending;
+  const { s, applications, record, told } = ending;
   const { a, b } = applications;
   if (a?.aborted || b?.aborted) return true;
   // Options or mappings are lost in mid-connection: the engines, as RFC 8684 §3.7 wants it, reset such a subflow.
   if (s.boxes.some(({ kind }) => kind === "strip" || kind === "sloppy")) return true;
+  // A client that gives its path up before the server has heard of it cannot join another.
+  if (b === undefined && told) return true;
   // A plain connection has one path.
   if (s.lostPath > 0 && (record.fellBack.a || record.fellBack.b)) return true;
   return nativeMayGiveUp(ending) || SIDES.some((side) => isStuck(ending, side));

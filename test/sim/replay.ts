@@ -12,6 +12,7 @@ if (!Number.isInteger(seed) || process.argv.length !== 3) {
 } else {
   await setup();
   console.log(describeScenario(scenarioOf(seed)));
+  console.log("host: between a stack and its engine; wire: at an end's network; *: what is done to it; !: an event");
   const { failure, packets } = runSeed(seed, { log: (line) => console.log(line) });
   console.log(failure === "" ? `seed ${seed}: ${packets} packets, nothing is wrong` : `seed ${seed}: ${failure}`);
   process.exitCode = failure === "" ? 0 : 1;

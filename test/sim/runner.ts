@@ -7,7 +7,7 @@ import type { Scene } from "../scene.ts";
 import { Application, streamOctets } from "./application.ts";
 import { addressesAt, hasEngine, machineOf, pathCommand } from "./cast.ts";
 import { Checkers, SERVER_PORT } from "./checkers.ts";
-import type { ConnectionRecord } from "./connection-record.ts";
+import { type ConnectionRecord, demand, Violation } from "./connection-record.ts";
 import { MptcpStack } from "./hosts/mptcp.ts";
 import { judge } from "./judge.ts";
 import { Coalesce, type Middlebox, Split, Strip } from "./middlebox.ts";
@@ -119,7 +119,7 @@ class Run {
       this.play();
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
-      this.world.note(() => `FAILED ${error instanceof Error ? error.stack : error}`);
+      this.world.note(() => `FAILED ${error instanceof Violation ? failure : ((error as Error).stack ?? failure)}`);
     }
     for (const side of SIDES) this.world.machines[side].stack.free?.();
     const { packets, steps } = this.world;
@@ -312,7 +312,7 @@ class Run {
   private judge(): void {
     for (const running of this.running) {
       const wrong = judge({ ...running, s: this.s, told: this.told });
-      if (wrong !== "") throw new Error(`port ${running.plan.port} ${wrong}`);
+      demand(wrong === "", () => `port ${running.plan.port} ${wrong}`);
     }
   }
 

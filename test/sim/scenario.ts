@@ -280,11 +280,27 @@ export function describeScenario(s: Scenario): string {
       .filter(([, value]) => value !== 0)
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
-  const compact = (value: unknown) => JSON.stringify(value).replaceAll('"', "");
+  const finite = (_: string, value: unknown) => (value === Infinity ? "never" : value);
+  const compact = (value: unknown) => JSON.stringify(value, finite).replaceAll('"', "");
+  const host = (side: Side) => {
+    const { native, ...tcp } = s.hosts[side];
+    return compact(tcp.kind === "mptcp" ? { ...tcp, native } : tcp);
+  };
+  const bursts = (plan: Plan) => {
+    const [first, second] = plan.bursts;
+    const even = plan.bursts.length > 4 && first && second;
+    return even ? `${plan.bursts.length} x ${first.octets} every ${second.pauseUs}` : compact(plan.bursts);
+  };
+  const program = (plan: Plan) => {
+    const { bursts: _, ...rest } = plan;
+    return `writes ${bursts(plan)} ${compact(rest)}`;
+  };
   return [
     `seed ${s.seed}: ${s.cast}, build ${s.build}, IPv${s.family}, ${s.paths} paths, ${s.serverPaths} at b`,
-    ...SIDES.map((side) => `host ${side}: ${compact(s.hosts[side])} flags ${s.engineFlags[side]} wrap ${s.wrap[side]}`),
-    ...s.connections.map((c) => `port ${c.port} from ${c.startUs}: a ${compact(c.plans.a)} b ${compact(c.plans.b)}`),
+    ...SIDES.map((side) => `host ${side}: ${host(side)} flags ${s.engineFlags[side]} wrap ${s.wrap[side]}`),
+    ...s.connections.flatMap((c) =>
+      SIDES.map((side) => `port ${c.port} from ${c.startUs}: ${side} ${program(c.plans[side])}`),
+    ),
     ...SIDES.flatMap((side) => s.conditions[side].map((c, i) => `path ${i + 1} from ${side}: ${link(c)}`)),
     ...s.boxes.map((box) => `middlebox ${compact(box)}`),
     ...s.actions.map((action) => `action ${compact(action)}`),

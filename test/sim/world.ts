@@ -20,11 +20,12 @@ export interface Observer {
   wireOut(side: Side, p: Packet): void;
   wireIn(side: Side, p: Packet): void;
   event(side: Side, event: SceneEvent): void;
-  /** Called now and then, at the latest every CHECK_EVERY steps. */
+  /** Called before every step. */
   tables(): void;
 }
 
-const CHECK_EVERY = 64;
+/** Not 0, which means "never" to some. */
+const START_US = 1_000_000;
 /** Steps without time passing: somebody wants to be called for ever. */
 const STANDSTILL = 2_000;
 const STEPS_MAX = 400_000;
@@ -36,7 +37,7 @@ interface Happening {
 }
 
 export class World {
-  nowUs = 1_000_000;
+  nowUs = START_US;
   readonly network: Network;
   readonly machines: Record<Side, Machine>;
   readonly applications: Record<Side, Application[]> = { a: [], b: [] };
@@ -55,14 +56,20 @@ export class World {
     this.observer = observer;
     for (const side of SIDES) {
       machines[side].onStackSends = (p) => {
-        this.note(() => `${side} host  → ${show(p)}`);
+        if (this.hasEngine(side)) this.note(() => `${side} host  → ${show(p)}`);
         observer.stackSends(side, p);
       };
     }
   }
 
+  /** A line for the reader: the time since the beginning, in seconds. */
   note(line: () => string): void {
-    this.log?.(`${(this.nowUs / 1e6).toFixed(6)} ${line()}`);
+    this.log?.(`${((this.nowUs - START_US) / 1e6).toFixed(6)} ${line()}`);
+  }
+
+  /** Without one, what the stack says and hears is what is on the wire. */
+  private hasEngine(side: Side): boolean {
+    return this.machines[side].engine !== undefined;
   }
 
   /** Something that happens at `at`, or now if that is over. */
@@ -134,7 +141,7 @@ export class World {
   }
 
   private step(): void {
-    if (this.steps % CHECK_EVERY === 0) this.observer.tables();
+    this.observer.tables();
     if ((this.heap[0]?.at ?? Infinity) <= this.nowUs) {
       this.pop()?.act();
       return;
@@ -178,7 +185,7 @@ export class World {
 
   private toHost(side: Side, segment: Segment): void {
     if (!segment.p.checksumValid) return; // a SYN that the engine consumed
-    this.note(() => `${side} host  ← ${show(segment.p)}`);
+    if (this.hasEngine(side)) this.note(() => `${side} host  ← ${show(segment.p)}`);
     this.observer.stackGets(side, segment.p);
     this.machines[side].input(segment, this.nowUs);
   }
