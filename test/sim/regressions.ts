@@ -1,7 +1,7 @@
-// Every seed that ever failed because of the engine, with a word about what it found; one or a few of each kind. They are
-// always run, whatever share of the others is. A seed means what scenario.ts makes of it. Each of these fails, in the way
-// that is said, with the engine as it was before the mending and the generator as it is; when the generator changes, the
-// line keeps its word only if that is tried again, and else a seed that shows the same takes its place.
+// Every seed that ever failed because of the engine, with a word about what it found; one or a few of each kind. They
+// are always run, whatever share of the others is. A seed means what scenario.ts makes of it: each of these fails, in
+// the way that is said, with the engine as it was before the mending and the generator as it is. When the generator
+// changes, a line keeps its word only if that is tried again; else a seed that shows the same takes its place.
 
 export const REGRESSIONS: [seed: number, found: string][] = [
   [30, "a window without a DATA_ACK was counted from a later one: more was granted than the far host had"],
