@@ -14,8 +14,7 @@
 // by every retransmission inside it, since Linux refuses another mapping while one is half consumed.
 
 import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
-import { nowUs } from "../clock";
-import { DEAD_END_TRIES, DEBUG, HEAD_PAUSE_US, SEQUENCE_SPAN, STALL_HEAD_TRIES } from "../config";
+import { DEBUG, SEQUENCE_SPAN } from "../config";
 import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
@@ -28,9 +27,8 @@ import {
 import { windowForSubflow } from "../connection/window";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
-import { kick } from "../handover/kick";
-import { poisonCheck, poisonClose } from "../handover/poison";
-import { stallCopies, stallDeclare, stallWatch } from "../handover/stall";
+import { carrierOf, headAgain, headRestart } from "../handover/head";
+import { stallCopies, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
 import {
@@ -128,11 +126,6 @@ function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
   return seqLt(ssn, subflow.ssnUna) ? min<u32>(subflow.ssnUna - ssn, length) : 0;
 }
 
-/** The host's first octet goes out on a subflow for the first time: what was counted elsewhere is over. */
-@inline function restartHead(connection: Connection): void {
-  connection.headTries = 0;
-}
-
 /**
  * Finds the piece that begins at `dsn`, at most `length` octets: its subflow, SSN and mapping. Octets that
  * must move are mapped afresh first. NONE, or why nothing can be sent.
@@ -151,7 +144,7 @@ function pieceAt(connection: Connection, dsn: Dsn, length: u32): DropReason {
     octets = min<u32>(moving, connection.mss);
     if (!mapFresh(connection, fresh, dsn, octets, false)) return DropReason.SEND_TABLE_FULL;
     count(Counter.REINJECTED);
-    if (dsn == connection.dsnUna) restartHead(connection);
+    if (dsn == connection.dsnUna) headRestart(connection);
     index = sendTableFind(table, dsn);
     run = sendEntryAt(index);
     offset = <u32>(dsn - run.dsn);
@@ -268,7 +261,7 @@ function copyPiece(connection: Connection, dsn: Dsn, at: usize): DropReason {
   sendPiece(connection, dsn, at, 0, false);
   if (!mapFresh(connection, connection.active, dsn, pieceLength, false)) return DropReason.SEND_TABLE_FULL;
   count(Counter.REINJECTED);
-  if (dsn == connection.dsnUna) restartHead(connection);
+  if (dsn == connection.dsnUna) headRestart(connection);
   return pieceAt(connection, dsn, pieceLength);
 }
 
@@ -328,38 +321,6 @@ function noteFin(connection: Connection, finDsn: Dsn): void {
   if (dsnGt(finDsn + 1, connection.dsnNxt)) connection.dsnNxt = finDsn + 1;
 }
 
-/**
- * The host sends its first octet, or its FIN, again: from the second time on, each a round trip after the one before,
- * the subflow `carrier` does not carry it, whatever else comes there.
- */
-function noteHeadTry(connection: Connection, carrier: u32): void {
-  const srtt = carrier == 0 ? 0 : <u64>subflowAt(carrier).srttUs;
-  const pause = srtt == 0 ? HEAD_PAUSE_US : srtt;
-  if (connection.headTries != 0 && nowUs() - connection.headUs < pause) return;
-  connection.headUs = nowUs();
-  if (connection.headTries < 255) connection.headTries++;
-  if (connection.headTries < STALL_HEAD_TRIES || carrier == 0) return;
-  stallDeclare(connection, subflowAt(carrier));
-  poisonCheck(connection, 0);
-  if (connection.active != carrier || !behindHole(connection, subflowAt(carrier))) return;
-  // The only subflow, and the first octet waits there behind a hole. The host may be told to fill it; if that does not
-  // help, the subflow is a dead end.
-  if (connection.headTries == STALL_HEAD_TRIES) kick(connection);
-  else if (connection.headTries >= DEAD_END_TRIES) poisonClose(connection, subflowAt(carrier));
-}
-
-/** True if SSNs before that of the host's first octet are missing at the peer. */
-function behindHole(connection: Connection, subflow: Subflow): bool {
-  const index = sendTableFind(sendTableOf(connection), connection.dsnUna);
-  return index != 0 && seqLt(subflow.ssnUna, sendEntryAt(index).ssn);
-}
-
-/** Index of the subflow that the octet `dsn` is mapped to, 0 = none. */
-function carrierOf(connection: Connection, dsn: Dsn): u32 {
-  const index = sendTableFind(sendTableOf(connection), dsn);
-  return index == 0 ? 0 : sendEntryAt(index).subflow;
-}
-
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
 export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
   let dsn = dsnFromTsn(connection, segment.segSeq);
@@ -370,7 +331,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       dropSegment(segment, reason);
       return;
     }
-    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) noteHeadTry(connection, connection.active);
+    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) headAgain(connection, connection.active);
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -391,7 +352,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
-  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) noteHeadTry(connection, carrierOf(connection, dsn));
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) headAgain(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const end = dsn + <u64>segment.payloadLength;
   let reason = dsnGt(end, newFrom) ? mapLost(connection, dsn, newFrom) : DropReason.NONE;
