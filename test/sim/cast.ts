@@ -6,7 +6,7 @@ import { MptcpStack } from "./hosts/mptcp.ts";
 import { SmoltcpStack } from "./hosts/smoltcp.ts";
 import { TcpStack } from "./hosts/tcp.ts";
 import { Machine } from "./machine.ts";
-import { addressOf, type Side } from "./network.ts";
+import { addressOf, otherSide, type Side } from "./network.ts";
 import type { HostPlan, Scenario } from "./scenario.ts";
 import type { Stack } from "./stack.ts";
 
@@ -105,5 +105,6 @@ function stackOf(s: Scenario, side: Side, plan: HostPlan, random: Random): Stack
     issNear: plan.issNear,
   };
   if (plan.kind === "tcp") return new TcpStack(options);
-  return new MptcpStack({ ...options, ...plan.native, tolerant: s.boxes.length > 0 });
+  const lenientWindow = s.hosts[otherSide(side)].kind === "smoltcp"; // its fast retransmission takes no heed
+  return new MptcpStack({ ...options, ...plan.native, tolerant: s.boxes.length > 0, lenientWindow });
 }

@@ -197,7 +197,7 @@ export class MptcpConnection implements Socket {
   /** New octets of the data level; `subflow` carried them. */
   take(chunk: Chunk, subflow: Subflow): void {
     const end = chunk.start + chunk.octets.length;
-    if (end > this.window.edge + 1 && !this.o.tolerant) {
+    if (end > this.window.edge + 1 && !this.o.tolerant && !this.o.lenientWindow) {
       throw new Error(`${subflow.connection.name}: data up to ${end}, the window ends at ${this.window.edge}`);
     }
     if (end > this.window.edge && chunk.start > this.rcv.nxt) return; // NoDSSInWindow

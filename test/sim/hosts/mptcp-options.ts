@@ -30,6 +30,8 @@ export interface MptcpOptions {
   announce: boolean;
   /** A middlebox is in play: fallback and reset, where otherwise the run ends. */
   tolerant: boolean;
+  /** The far host is one that oversteps its window now and then: what lies beyond is dropped. */
+  lenientWindow: boolean;
   /** How long a connection without a subflow waits for another. */
   closeTimeoutUs: number;
 }
@@ -50,5 +52,6 @@ export const MPTCP_DEFAULTS: MptcpOptions = {
   acceptAddresses: true,
   announce: false,
   tolerant: false,
+  lenientWindow: false,
   closeTimeoutUs: 60_000_000,
 };
