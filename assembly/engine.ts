@@ -143,6 +143,7 @@ function subflowTimer(subflow: Subflow, now: u64): void {
     closeEnd(connection, subflow, Reason.CLOSED);
     return;
   }
+  if (hasFlag(connection, ConnectionFlag.RESET)) return; // nothing but RST leaves any more, and soon it is all over
   if (due(subflow.retryUs, now)) {
     subflow.retryUs = 0;
     if (subflowHas(subflow, SubflowBit.FIN_SENT)) {
@@ -154,7 +155,6 @@ function subflowTimer(subflow: Subflow, now: u64): void {
       return;
     }
   }
-  if (hasFlag(connection, ConnectionFlag.RESET)) return; // nothing but RST leaves any more
   if (due(subflow.pullUs, now)) danPullFire(connection, subflow);
   if (due(subflow.stallUs, now)) stallFire(connection, subflow);
   const suspect = due(subflow.suspectUs, now);

@@ -226,6 +226,7 @@ function fellBackLater(connection: Connection, subflow: Subflow, segment: Segmen
   const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
   const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
   if ((segment.flags & TCP_FIN) != 0 && plainBefore != 0) return true;
+  if (hasFlag(connection, ConnectionFlag.PEER_FIN)) return false; // its DATA_FIN had no number of its own here
   if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;

@@ -103,6 +103,7 @@ function onConnection(connection: Connection, segment: Segment): void {
   const payload = segment.payloadLength != 0 && !(segment.payloadLength == 1 && isHostProbe(connection, segment));
   if (payload || fin) payloadToSubflow(connection, segment, fin);
   else ackToSubflow(connection, segment);
+  if ((connection.generation & 1) == 0) return; // fell back: its slot is free
   if (!hasFlag(connection, ConnectionFlag.PEER_FIN)) return;
   if (connection.hostFinUs != 0 && dsnGt(connection.rcvDan, connection.peerFinDsn)) {
     connection.hostFinUs = 0;

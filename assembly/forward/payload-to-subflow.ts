@@ -44,6 +44,7 @@ import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } fr
 import { forgeHostAck } from "./ack-to-tcp";
 import { rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
+import { fallBackToo } from "./teardown";
 
 /** One piece of a segment, as pieceAt() found it. */
 let pieceSubflow: u32 = 0;
@@ -321,10 +322,22 @@ function noteFin(connection: Connection, finDsn: Dsn): void {
   if (dsnGt(finDsn + 1, connection.dsnNxt)) connection.dsnNxt = finDsn + 1;
 }
 
+/**
+ * True if the host repeats what the peer has acknowledged on the only subflow there ever was, and in a packet without
+ * any option: a peer that has gone on as plain TCP, who would take fresh SSNs for new octets.
+ */
+function peerIsPlain(connection: Connection, dsn: Dsn): bool {
+  if (connection.active == 0 || hasFlag(connection, ConnectionFlag.JOINED_EVER)) return false;
+  const subflow = subflowAt(connection.active);
+  if (!subflowHas(subflow, SubflowBit.INITIAL) || !subflowHas(subflow, SubflowBit.PLAIN_ACKS)) return false;
+  return !dsnLt(dsn, connection.dsnUna) && seqLt(subflow.iss + <u32>(dsn - connection.localIdsn), subflow.ssnUna);
+}
+
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
 export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
   let dsn = dsnFromTsn(connection, segment.segSeq);
   let trimmed = false;
+  if (segment.payloadLength != 0 && peerIsPlain(connection, dsn) && fallBackToo(connection, segment)) return;
   if (fin && segment.payloadLength == 0) {
     const reason = mapGap(connection, freshSubflow(connection), dsn);
     if (reason != DropReason.NONE) {
