@@ -65,7 +65,7 @@
 @inline export const STALL_MIN_US: u64 = 300_000;
 /** Retransmissions of its first octet by the host after which the subflow that should carry it is stale. */
 @inline export const STALL_HEAD_TRIES: u8 = 2;
-/** ... and after which the last subflow is given up, if the first octet waits there behind a hole. */
+/** The same after which the last subflow is given up, if the first octet waits there behind a hole. */
 @inline export const DEAD_END_TRIES: u8 = 4;
 /** Pause between two of them that counts while the round trip is unknown: Linux's shortest time-out. */
 @inline export const HEAD_PAUSE_US: u64 = 200_000;

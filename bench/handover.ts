@@ -24,7 +24,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { enterUserNamespace, installLine, isRoot, missingPackages } from "../test/lab/requirements.ts";
 import { repository } from "../test/lab/shunt.ts";
 import { drawAll } from "./handover/plots.ts";
 import { readSamples, table, writeCsv, writeSamples } from "./handover/report.ts";
@@ -33,6 +32,7 @@ import { type Direction, SERIES, type Series } from "./handover/series.ts";
 import { Stand, type StandOptions } from "./handover/stand.ts";
 import { readTraces, type TracedEvent, tracedRuns, writeTraces } from "./handover/traces.ts";
 import { allowCongestionControl, raisePriority } from "./stream/kernel.ts";
+import { prepare } from "./stream/prepare.ts";
 
 const output = join(repository, "out/bench");
 const results = join(output, "handover.json");
@@ -129,12 +129,8 @@ async function main(): Promise<number> {
     drawAll(readSamples(results, []), readTraces(recorded, []), output);
     return 0;
   }
-  const missing = missingPackages();
-  if (missing.length > 0) {
-    console.error(`missing programs; run as root: ${installLine(missing)}`);
-    return 1;
-  }
-  if (!isRoot()) return enterUserNamespace();
+  const over = prepare();
+  if (over !== undefined) return over;
   raisePriority();
   allowCongestionControl(options.congestion);
   const samples = readSamples(results, options.series);

@@ -10,9 +10,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Lab } from "../test/lab/lab.ts";
-import { enterUserNamespace, installLine, isRoot, missingPackages } from "../test/lab/requirements.ts";
 import { repository } from "../test/lab/shunt.ts";
 import { allowCongestionControl } from "./stream/kernel.ts";
+import { prepare } from "./stream/prepare.ts";
 import { buildReflector } from "./stream/reflector.ts";
 import { type Direction, median, receivedGbit, Stand, type Variant, wire } from "./stream/stand.ts";
 
@@ -71,12 +71,8 @@ function printTable(stands: readonly Stand<Compared>[]): void {
 async function main(): Promise<number> {
   const options = { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "2" } } as const;
   const { values } = parseArgs({ options });
-  const missing = missingPackages();
-  if (missing.length > 0) {
-    console.error(`missing programs; run as root: ${installLine(missing)}`);
-    return 1;
-  }
-  if (!isRoot()) return enterUserNamespace();
+  const over = prepare();
+  if (over !== undefined) return over;
   allowCongestionControl(CONGESTION);
   const reflector = await buildReflector();
   console.log(`  iperf3 over loopback, its own ceiling: ${(await toolCeiling()).toFixed(1)} Gbit/s`);

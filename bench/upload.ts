@@ -17,10 +17,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { enterUserNamespace, installLine, isRoot, missingPackages } from "../test/lab/requirements.ts";
 import { repository } from "../test/lab/shunt.ts";
 import type { PathParams } from "../test/lab/topology.ts";
 import { allowBacklog, allowCongestionControl, raisePriority } from "./stream/kernel.ts";
+import { prepare } from "./stream/prepare.ts";
 import { buildReflector } from "./stream/reflector.ts";
 import { median, type Sample, Stand, type Variant } from "./stream/stand.ts";
 
@@ -159,12 +159,8 @@ function everyRun(results: readonly Result[]): string {
 
 async function main(): Promise<number> {
   const options = readOptions();
-  const missing = missingPackages();
-  if (missing.length > 0) {
-    console.error(`missing programs; run as root: ${installLine(missing)}`);
-    return 1;
-  }
-  if (!isRoot()) return enterUserNamespace();
+  const over = prepare();
+  if (over !== undefined) return over;
   raisePriority();
   allowCongestionControl(options.congestion);
   allowBacklog(BACKLOG);

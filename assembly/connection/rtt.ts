@@ -1,7 +1,7 @@
 // Round-trip time per subflow, in integers (RFC 6298; one sample at a time, Karn's rule).
 
 import { nowUs } from "../clock";
-import { INITIAL_RTO_US } from "../config";
+import { CONTROL_REPEAT_MIN_US, INITIAL_RTO_US } from "../config";
 import { Ssn, seqGeq, seqLt, San } from "../seq/space";
 import { Subflow } from "./subflow";
 
@@ -38,9 +38,20 @@ export function rttSample(subflow: Subflow, sampleUs: u64): void {
   subflow.srttUs = subflow.srttUs - (subflow.srttUs >> 3) + (sample >> 3);
 }
 
+/** How long an answer may take, in microseconds (RFC 6298 §2.3), `least` at least; INITIAL_RTO_US while unknown. */
+export function answerUs(subflow: Subflow, least: u64): u64 {
+  if (subflow.srttUs == 0) return INITIAL_RTO_US;
+  const answer = <u64>subflow.srttUs + 4 * <u64>subflow.rttvarUs;
+  return answer < least ? least : answer;
+}
+
 /** Time-out for packets of our own on this subflow, in microseconds, before any back-off; 200 ms at least, as Linux. */
 export function rtoUs(subflow: Subflow): u64 {
-  if (subflow.srttUs == 0) return INITIAL_RTO_US;
-  const rto = <u64>subflow.srttUs + 4 * <u64>subflow.rttvarUs;
-  return rto < 200_000 ? 200_000 : rto;
+  return answerUs(subflow, 200_000);
+}
+
+/** Pause between repetitions of an option that has no acknowledgement, in microseconds: one round trip. */
+export function repeatUs(subflow: Subflow): u64 {
+  const srtt = <u64>subflow.srttUs;
+  return srtt > CONTROL_REPEAT_MIN_US ? srtt : CONTROL_REPEAT_MIN_US;
 }

@@ -194,23 +194,22 @@ export function ackToTcp(connection: Connection, subflow: Subflow, segment: Segm
 }
 
 /** An acknowledgement of our own for the host: what the peer has acknowledged and granted. */
-export function forgeHostAck(connection: Connection): void {
+export function forgeAckToHost(connection: Connection): void {
   forgeToHost(connection, nextTsn(connection), shownTan(connection), TCP_ACK, windowForHost(connection));
 }
 
 /** The packet has ended here, but what it acknowledged or granted is news for the host. */
 export function passNews(connection: Connection, segment: Segment): void {
-  if (!tanMoved && !windowMoved) return;
-  if (load<u32>(segment.descriptor, Descriptor.VERDICT) == Verdict.DROP) forgeHostAck(connection);
+  if (load<u32>(segment.descriptor, Descriptor.VERDICT) == Verdict.DROP) passNewsBesideOld(connection);
 }
 
 /** The packet's octets lie below what the host expects: it will look at SEQ first and not at the news beside them. */
 export function passNewsBesideOld(connection: Connection): void {
-  if (tanMoved || windowMoved) forgeHostAck(connection);
+  if (tanMoved || windowMoved) forgeAckToHost(connection);
 }
 
 /** The TAN is shown in steps (handover/transition.ts): the next one, as an acknowledgement of its own. */
 export function nextStep(connection: Connection): void {
   stepFire(connection);
-  forgeHostAck(connection);
+  forgeAckToHost(connection);
 }

@@ -41,7 +41,7 @@ import { forgePacket } from "../signalling/forge";
 import { writeCapableData, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
 import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } from "./ack-to-subflow";
-import { forgeHostAck } from "./ack-to-tcp";
+import { forgeAckToHost } from "./ack-to-tcp";
 import { rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 import { fallBackToo } from "./teardown";
@@ -358,7 +358,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       segmentCut(segment, 0);
       if (fin) sendFinAlone(connection, segment);
       else ackToSubflow(connection, segment);
-      forgeHostAck(connection); // it has missed that
+      forgeAckToHost(connection); // it has missed that
       return;
     }
     segmentSkip(segment, <u32>old);

@@ -2,7 +2,7 @@
 // afresh when the host sends them again, the peer is told by REMOVE_ADDR on another subflow, and new data
 // moves on.
 
-import { CONFIG, Counter, EngineConfig, PathFlag, Reason, SubflowState } from "../abi";
+import { CONFIG, EngineConfig, PathFlag, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf, setFlag } from "../connection/connection";
 import { subflowDestroy } from "../connection/lifecycle";
@@ -11,13 +11,12 @@ import {
   localAddress, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet, subflowUsable,
 } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
-import { count } from "../counters";
 import { sendTableUses } from "../mapping/send-table";
 import { addressEqual } from "../memory/address";
 import { FORGE_OPTIONS, OUT } from "../scratch";
-import { removeAddress } from "../signalling/addresses";
-import { forgeAckWith, forgeOnSubflow } from "../signalling/forge";
-import { writeRemoveAddr, writeTcpRst } from "../wire/mptcp-options";
+import { forgeRemoveAddr, removeAddress } from "../signalling/addresses";
+import { forgeOnSubflow } from "../signalling/forge";
+import { writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
 import { stallAsk } from "./stall";
 import { standbyLater, standbyNow } from "./standby";
@@ -115,9 +114,7 @@ export function announceLost(connection: Connection, carrier: Subflow): void {
     if (<i32>subflow.state < SubflowState.ESTABLISHED || subflow.localId == carrier.localId) continue;
     if (pathLost(subflow)) store<u8>(OUT + octets++, subflow.localId);
   }
-  if (octets == 0) return;
-  count(Counter.REMOVE_ADDR_SENT);
-  forgeAckWith(connection, carrier, writeRemoveAddr(FORGE_OPTIONS, OUT, octets));
+  if (octets != 0) forgeRemoveAddr(connection, carrier, octets);
 }
 
 /** True if a subflow still uses our address id: REMOVE_ADDR would close it, too. */

@@ -10,8 +10,9 @@
 
 import { Counter, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
-import { INITIAL_RTO_US, POISON_MIN_US } from "../config";
+import { POISON_MIN_US } from "../config";
 import { Connection, sendTableOf } from "../connection/connection";
+import { answerUs } from "../connection/rtt";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowIndex, subflowSet, subflowUsable,
 } from "../connection/subflow";
@@ -48,8 +49,7 @@ function suspect(connection: Connection, subflow: Subflow): void {
 
 /** Gives the peer one round trip. */
 function watch(subflow: Subflow): void {
-  const trip = subflow.srttUs == 0 ? INITIAL_RTO_US : <u64>subflow.srttUs + 4 * <u64>subflow.rttvarUs;
-  subflow.suspectUs = nowUs() + (trip > POISON_MIN_US ? trip : POISON_MIN_US);
+  subflow.suspectUs = nowUs() + answerUs(subflow, POISON_MIN_US);
   armSubflow(subflow);
 }
 

@@ -63,9 +63,7 @@ export function stallFire(connection: Connection, subflow: Subflow): void {
   }
   if (asked && subflow.tries == 0) {
     subflow.tries++; // a lost question, maybe
-    subflow.quietUs = nowUs();
-    subflow.stallUs = nowUs() + patienceUs(subflow);
-    probeSubflow(connection, subflow);
+    ask(connection, subflow);
     return;
   }
   stallDeclare(connection, subflow);
@@ -78,9 +76,13 @@ export function stallFire(connection: Connection, subflow: Subflow): void {
 export function stallAsk(connection: Connection, subflow: Subflow): void {
   subflowSet(subflow, SubflowBit.ASKED);
   subflow.tries = 0;
+  ask(connection, subflow);
+}
+
+/** Sends a question; the silence is counted from now. */
+function ask(connection: Connection, subflow: Subflow): void {
   subflow.quietUs = nowUs();
-  subflow.stallUs = nowUs() + patienceUs(subflow);
-  armSubflow(subflow);
+  startWatch(subflow);
   probeSubflow(connection, subflow);
 }
 

@@ -3,11 +3,12 @@
 
 import { CONFIG, ConfigFlag, Counter, EngineConfig, EventKind, EventRecord, PATH_MAX, Reason } from "../abi";
 import { nowUs } from "../clock";
-import { ADD_ADDR_RETRY_US, ADD_ADDR_TRIES_MAX, CONTROL_REPEAT_MIN_US, CONTROL_REPEATS } from "../config";
+import { ADD_ADDR_RETRY_US, ADD_ADDR_TRIES_MAX, CONTROL_REPEATS } from "../config";
 import { Connection, ConnectionFlag, hasFlag, hostAddress, peerAddress } from "../connection/connection";
 import { addAddrHmac, equalConstantTime } from "../connection/keys";
 import { emitConnectionEvent } from "../connection/lifecycle";
 import { pathAddress, pathAddressId, pathUsable } from "../connection/paths";
+import { repeatUs } from "../connection/rtt";
 import { localAddress, Subflow, subflowAt, subflowUsable } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { count } from "../counters";
@@ -142,10 +143,14 @@ export function sendRemoved(connection: Connection): bool {
   const subflow = subflowAt(connection.active);
   if (!subflowUsable(subflow)) return false;
   store<u32>(OUT, connection.removedIds);
-  const end = writeRemoveAddr(FORGE_OPTIONS, OUT, connection.removedCount);
-  count(Counter.REMOVE_ADDR_SENT);
-  forgeAckWith(connection, subflow, end);
+  forgeRemoveAddr(connection, subflow, connection.removedCount);
   return true;
+}
+
+/** Sends REMOVE_ADDR for the `ids` address ids (octets) at OUT on `subflow`. */
+export function forgeRemoveAddr(connection: Connection, subflow: Subflow, ids: u32): void {
+  count(Counter.REMOVE_ADDR_SENT);
+  forgeAckWith(connection, subflow, writeRemoveAddr(FORGE_OPTIONS, OUT, ids));
 }
 
 /** Arms the next repetition of MP_PRIO and REMOVE_ADDR, or ends them after CONTROL_REPEATS. */
@@ -157,8 +162,7 @@ export function controlRepeatLater(connection: Connection): void {
     connection.removedCount = 0;
     connection.removedIds = 0;
   } else {
-    const srtt = <u64>subflowAt(connection.active).srttUs;
-    connection.controlUs = nowUs() + (srtt > CONTROL_REPEAT_MIN_US ? srtt : CONTROL_REPEAT_MIN_US);
+    connection.controlUs = nowUs() + repeatUs(subflowAt(connection.active));
   }
   armConnection(connection);
 }

@@ -3,8 +3,8 @@
 
 import { Counter } from "../abi";
 import { nowUs } from "../clock";
-import { CONTROL_REPEAT_MIN_US } from "../config";
 import { Connection } from "../connection/connection";
+import { repeatUs } from "../connection/rtt";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet, subflowUsable,
 } from "../connection/subflow";
@@ -42,8 +42,7 @@ export function preferSubflow(connection: Connection, preferred: u32): void {
   }
   if (!changed) return;
   connection.controlTries = 0;
-  const srtt = <u64>subflowAt(preferred).srttUs;
-  const again = nowUs() + (srtt > CONTROL_REPEAT_MIN_US ? srtt : CONTROL_REPEAT_MIN_US);
+  const again = nowUs() + repeatUs(subflowAt(preferred));
   if (connection.controlUs == 0 || connection.controlUs > again) connection.controlUs = again;
   armConnection(connection);
 }

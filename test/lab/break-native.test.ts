@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { option } from "../packet.ts";
 import { type Captured, readCapture } from "./capture.ts";
 import { linkDown, until } from "./mobility.ts";
-import { expectCarried, expectExact, expectNativeContent, Scenario } from "./scenario.ts";
+import { eachDirection, expectCarried, expectExact, expectNativeContent, Scenario, untilCarried } from "./scenario.ts";
 import { nativeClient, nativeServer } from "./topology.ts";
 import { PORT } from "./transfer.ts";
 
@@ -16,16 +16,7 @@ const amounts: [string, 4 | 6, { up?: number; down?: number; rate: number }][] =
   ["upload", 4, { up: 6 * MB, rate: 4 * MB }],
   ["download", 6, { down: 6 * MB, rate: 4 * MB }],
 ];
-const shareOf = (amount: object): { up?: number; down?: number } =>
-  Object.fromEntries(["up", "down"].filter((direction) => direction in amount).map((name) => [name, SHARE]));
-
-async function untilCarried(scenario: Scenario, network: string, amount: object): Promise<void> {
-  const { up = 0, down = 0 } = shareOf(amount);
-  await until(`${SHARE} bytes on ${network}`, async () => {
-    const { forward, backward } = await scenario.wire(network);
-    return forward.tcp.newPayloadBytes >= up && backward.tcp.newPayloadBytes >= down;
-  });
-}
+const shareOf = (amount: { up?: number; down?: number }) => eachDirection(amount, SHARE);
 
 describe("native peer", () => {
   it.each(amounts)(
@@ -34,7 +25,7 @@ describe("native peer", () => {
       const scenario = await Scenario.start({ topology: nativeServer, shunt: { client: {} }, nativeServer: true });
       const call = scenario.call({ ...amount, timeoutSeconds: 30, family });
       await scenario.joined("client");
-      await untilCarried(scenario, "wifi", amount);
+      await untilCarried(scenario, "wifi", shareOf(amount));
       await linkDown(scenario.client, "wifi");
       await expectExact(scenario, await call.outcomes());
       await expectCarried(scenario, "ethernet", shareOf(amount));
@@ -51,7 +42,7 @@ describe("native peer", () => {
       const file = join(scenario.lab.directory, "ethernet.pcap");
       const call = scenario.call({ ...amount, timeoutSeconds: 30, family });
       await scenario.announced("ethernet", family);
-      await untilCarried(scenario, "wifi", amount);
+      await untilCarried(scenario, "wifi", shareOf(amount));
       await scenario.lab.emulator.capture("ethernet", file);
       await linkDown(scenario.client, "wifi");
       await until("the join", async () => ((await scenario.wire("ethernet")).forward.tcp.mptcp.removeAddr ?? 0) > 0);
@@ -75,7 +66,7 @@ describe("native peer", () => {
     const scenario = await Scenario.start({ topology: nativeClient, shunt: { server: {} } });
     const call = scenario.call({ ...amount, timeoutSeconds: 30, family, native: true });
     await scenario.joined("server");
-    await untilCarried(scenario, "wifi", amount);
+    await untilCarried(scenario, "wifi", shareOf(amount));
     await linkDown(scenario.server, "wifi");
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", shareOf(amount));

@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import type { Host } from "./host.ts";
 import { leave, linkUp, until } from "./mobility.ts";
-import { expectCarried, expectExact, expectNoQueueDrops, Scenario } from "./scenario.ts";
+import { eachDirection, expectCarried, expectExact, expectNoQueueDrops, Scenario } from "./scenario.ts";
 import { runShunt, startShunt } from "./shunt.ts";
 import { type Topology, twoNetworks } from "./topology.ts";
 import { Transfer, TransferServer } from "./transfer.ts";
@@ -33,7 +33,7 @@ describe("address parking", () => {
       expect(await parked(scenario.client)).toEqual([scenario.client.address("wifi", family)]);
       await leave(scenario.client, "wifi");
       await expectExact(scenario, await call.outcomes());
-      const share = Object.fromEntries(Object.keys(amount).map((direction) => [direction, SHARE]));
+      const share = eachDirection(amount, SHARE);
       await expectCarried(scenario, "wifi", share);
       await expectCarried(scenario, "ethernet", share);
       await expectNoQueueDrops(scenario.client);

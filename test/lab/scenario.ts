@@ -130,6 +130,24 @@ export async function expectExact(scenario: Scenario, outcomes: readonly Outcome
   expect(seen.length).toBe(outcomes.length);
 }
 
+/** `bytes` for each direction that `amount` has. */
+export function eachDirection(amount: { up?: number; down?: number }, bytes: number): { up?: number; down?: number } {
+  return { ...(amount.up !== undefined && { up: bytes }), ...(amount.down !== undefined && { down: bytes }) };
+}
+
+/** Waits until the network has carried at least so much new payload. */
+export async function untilCarried(
+  scenario: Scenario,
+  network: string,
+  minimum: { up?: number; down?: number },
+): Promise<void> {
+  await until(`${JSON.stringify(minimum)} bytes on ${network}`, async () => {
+    const { forward, backward } = await scenario.wire(network);
+    const { up = 0, down = 0 } = minimum;
+    return forward.tcp.newPayloadBytes >= up && backward.tcp.newPayloadBytes >= down;
+  });
+}
+
 /** The network carried at least so much new payload, all of it in MPTCP, and no segment was malformed. */
 export async function expectCarried(
   scenario: Scenario,

@@ -2,7 +2,15 @@
 
 import { describe, expect, it } from "vitest";
 import { linkDown, until } from "./mobility.ts";
-import { expectCarried, expectExact, expectNativeContent, Scenario, type ScenarioOptions } from "./scenario.ts";
+import {
+  eachDirection,
+  expectCarried,
+  expectExact,
+  expectNativeContent,
+  Scenario,
+  type ScenarioOptions,
+  untilCarried,
+} from "./scenario.ts";
 import { nativeClient, nativeServer, twoNetworks } from "./topology.ts";
 
 const MB = 1_000_000;
@@ -13,16 +21,7 @@ const amounts: [string, { up?: number; down?: number; rate: number }][] = [
   ["upload", { up: 6 * MB, rate: 4 * MB }],
   ["download", { down: 6 * MB, rate: 4 * MB }],
 ];
-const shareOf = (amount: object): { up?: number; down?: number } =>
-  Object.fromEntries(["up", "down"].filter((direction) => direction in amount).map((name) => [name, SHARE]));
-
-async function untilCarried(scenario: Scenario, network: string, amount: object): Promise<void> {
-  const { up = 0, down = 0 } = shareOf(amount);
-  await until(`${SHARE} bytes on ${network}`, async () => {
-    const { forward, backward } = await scenario.wire(network);
-    return forward.tcp.newPayloadBytes >= up && backward.tcp.newPayloadBytes >= down;
-  });
-}
+const shareOf = (amount: { up?: number; down?: number }) => eachDirection(amount, SHARE);
 
 describe("nothing crosses the path in use any more", () => {
   it.each([
@@ -35,7 +34,7 @@ describe("nothing crosses the path in use any more", () => {
     const scenario = await Scenario.start(options);
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
     await scenario.joined("client");
-    await untilCarried(scenario, "wifi", amount);
+    await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", shareOf(amount));
@@ -49,7 +48,7 @@ describe("nothing crosses the path in use any more", () => {
     const amount = { up: 6 * MB, rate: 4 * MB };
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
     await scenario.announced("ethernet");
-    await untilCarried(scenario, "wifi", amount);
+    await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", shareOf(amount));
@@ -60,7 +59,7 @@ describe("nothing crosses the path in use any more", () => {
     const amount = { up: 4 * MB, down: 4 * MB, rate: 2 * MB };
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
     await scenario.joined("client");
-    await untilCarried(scenario, "wifi", amount);
+    await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true }, direction);
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", direction === "forward" ? { up: SHARE } : { down: SHARE });
@@ -72,9 +71,9 @@ describe("nothing crosses the path in use any more", () => {
     const amount = { up: 10 * MB, down: 10 * MB, rate: 2 * MB };
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
     await scenario.joined("client");
-    await untilCarried(scenario, "wifi", amount);
+    await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });
-    await untilCarried(scenario, "ethernet", amount);
+    await untilCarried(scenario, "ethernet", shareOf(amount));
     const dead = await scenario.wire("wifi");
     await scenario.lab.emulator.set("wifi", { blackhole: false });
     const backNs = Number(process.hrtime.bigint());
@@ -93,7 +92,7 @@ it.each(amounts)("N-110 a native client loses its link: %s", async (_, amount) =
   const scenario = await Scenario.start({ topology: nativeClient, shunt: { server: {} } });
   const call = scenario.call({ ...amount, native: true, timeoutSeconds: 60 });
   await scenario.joined("server");
-  await untilCarried(scenario, "wifi", amount);
+  await untilCarried(scenario, "wifi", shareOf(amount));
   await linkDown(scenario.client, "wifi");
   await expectExact(scenario, await call.outcomes());
   await expectCarried(scenario, "ethernet", shareOf(amount));
