@@ -23,6 +23,7 @@ import { armConnection, armSubflow } from "../connection/timers";
 import { windowForHost, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { abandonSubflow, goOnElsewhere } from "../handover/abandon";
+import { standbyNow } from "../handover/standby";
 import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
@@ -52,6 +53,7 @@ export function maybeCloseSubflows(connection: Connection): void {
   while (index != 0) {
     const subflow = subflowAt(index);
     index = subflow.next;
+    if (subflowHas(subflow, SubflowBit.FIN_RECEIVED)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
     if (subflow.state == SubflowState.ESTABLISHED) sendFin(connection, subflow);
     else if (<i32>subflow.state < SubflowState.ESTABLISHED) subflowDestroy(subflow, Reason.CLOSED);
   }
@@ -60,8 +62,8 @@ export function maybeCloseSubflows(connection: Connection): void {
   armConnection(connection);
 }
 
-/** Sends our FIN on `subflow` and arms its timer. */
-function sendFin(connection: Connection, subflow: Subflow): void {
+/** Sends our FIN on `subflow`, with our DATA_ACK, and arms its timer. */
+export function sendFin(connection: Connection, subflow: Subflow): void {
   if (!subflowHas(subflow, SubflowBit.FIN_SENT)) {
     subflow.finSsn = subflow.ssnNxt;
     subflow.ssnNxt += 1;
@@ -90,6 +92,7 @@ export function subflowCloseProgress(connection: Connection, subflow: Subflow): 
   if (!subflowHas(subflow, SubflowBit.FIN_SENT)) return;
   if (!subflowHas(subflow, SubflowBit.FIN_ACKED) && seqGt(subflow.ssnUna, subflow.finSsn)) {
     subflowSet(subflow, SubflowBit.FIN_ACKED);
+    if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
     subflow.retryUs = 0;
     armSubflow(subflow);
   }
@@ -111,8 +114,11 @@ export function subflowCloseProgress(connection: Connection, subflow: Subflow): 
 export function closeEnd(connection: Connection, subflow: Subflow, reason: Reason): void {
   subflowDestroy(subflow, reason);
   const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
-  if (closing && connection.head == 0) connectionDestroy(connection, Reason.CLOSED);
-  else if (!closing && connection.active == 0 && connection.expireUs == 0) goOnElsewhere(connection);
+  if (reason == Reason.PEER_RESET) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
+  if (closing && connection.head == 0) {
+    if (hasFlag(connection, ConnectionFlag.CLOSE_HEARD)) connectionDestroy(connection, Reason.CLOSED);
+    else standbyNow(connection);
+  } else if (!closing && connection.active == 0 && connection.expireUs == 0) goOnElsewhere(connection);
 }
 
 /** The FIN flag of a packet from the peer, whose octets end at `finSsn`. */
@@ -126,6 +132,7 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
   }
   advanceSan(connection, subflow);
   forgeAck(connection, subflow);
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
   if (finImplied(connection)) return;
   // The peer closes this subflow only: close our side, too, and go on elsewhere.
