@@ -22,14 +22,14 @@ import {
 import { armConnection, armSubflow } from "../connection/timers";
 import { windowForHost, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
-import { abandonSubflow, goOnElsewhere } from "../handover/abandon";
+import { abandonSubflow, goOnElsewhere, RST_UNSPECIFIED } from "../handover/abandon";
 import { standbyNow } from "../handover/standby";
 import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeAck, forgeAckWith, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
-import { writeFail, writeFastclose } from "../wire/mptcp-options";
+import { writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
 import { advanceSan } from "./ack-to-subflow";
 import { rewriteToSubflow } from "./route";
@@ -81,10 +81,26 @@ export function sendFin(connection: Connection, subflow: Subflow): void {
 /** The FIN's timer fired: sends it again, or forgets the subflow. */
 export function finRetrySubflow(connection: Connection, subflow: Subflow): void {
   if (++subflow.tries > <u8>FIN_TRIES_MAX) {
+    resetUnclosed(subflow);
     closeEnd(connection, subflow, Reason.TIMEOUT);
     return;
   }
   sendFin(connection, subflow);
+}
+
+/**
+ * Our FIN was never acknowledged, and we are about to forget the subflow: it may stand behind octets that were lost and
+ * have gone elsewhere, and then the peer can never take it. A RST takes its place, at the number it has acknowledged.
+ */
+function resetUnclosed(subflow: Subflow): void {
+  if (!subflowHas(subflow, SubflowBit.FIN_SENT) || subflowHas(subflow, SubflowBit.FIN_ACKED)) return;
+  const end = writeTcpRst(FORGE_OPTIONS, 0, RST_UNSPECIFIED);
+  forgeOnSubflow(subflow, subflow.ssnUna, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+}
+
+/** The time of a closed connection is over, whatever the peer has said. */
+export function closeExpired(connection: Connection): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) resetUnclosed(subflowAt(index));
 }
 
 /** Looks at the subflow after each packet: has our FIN been acknowledged, is it closed on both sides? */
@@ -114,7 +130,6 @@ export function subflowCloseProgress(connection: Connection, subflow: Subflow): 
 export function closeEnd(connection: Connection, subflow: Subflow, reason: Reason): void {
   subflowDestroy(subflow, reason);
   const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
-  if (reason == Reason.PEER_RESET) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
   if (closing && connection.head == 0) {
     if (hasFlag(connection, ConnectionFlag.CLOSE_HEARD)) connectionDestroy(connection, Reason.CLOSED);
     else standbyNow(connection);
