@@ -19,7 +19,7 @@ import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
 import { armConnection, armSubflow } from "../connection/timers";
 import { count, countDrop } from "../counters";
-import { announceLost, dropLost, RST_MPTCP_ERROR, RST_PROHIBITED, resetSubflow } from "../handover/abandon";
+import { announceLost, dropLost, RST_MPTCP_ERROR, resetSubflow } from "../handover/abandon";
 import { standbyLater } from "../handover/standby";
 import { handoverEnd, handoverProceed, reconsider } from "../handover/switch";
 import { addressEqual } from "../memory/address";
@@ -43,11 +43,14 @@ function consumeSyn(segment: Segment): void {
   store<u32>(segment.descriptor, segment.length, Descriptor.OUT_LENGTH);
 }
 
-/** Refuses a JOIN SYN: RST with MP_TCPRST. The reason is counted as a drop: nothing of it reaches the host. */
-function refuseSyn(segment: Segment, rstReason: u32, reason: DropReason): void {
+/**
+ * Refuses a JOIN SYN: RST with MP_TCPRST "MPTCP-specific error", whether the token is unknown or another subflow
+ * unwanted (RFC 8684 §3.2). The reason is counted as a drop: nothing of it reaches the host.
+ */
+function refuseSyn(segment: Segment, reason: DropReason): void {
   count(Counter.DROPPED);
   countDrop(reason);
-  const end = writeTcpRst(FORGE_OPTIONS, 0, rstReason);
+  const end = writeTcpRst(FORGE_OPTIONS, 0, RST_MPTCP_ERROR);
   forgePacket(
     Direction.WIRE, destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort,
     0, segment.segSeq + 1, TCP_RST | TCP_ACK, 0, end, 0, 0,
@@ -61,13 +64,13 @@ export function peerJoinSyn(segment: Segment): void {
   count(Counter.JOINS_RECEIVED);
   const found = mptcp.joinLength == 12 ? findToken(mptcp.joinToken) : 0;
   if (found == 0) {
-    refuseSyn(segment, RST_MPTCP_ERROR, DropReason.JOIN_NO_TOKEN);
+    refuseSyn(segment, DropReason.JOIN_NO_TOKEN);
     return;
   }
   const connection = connectionAt(found);
   const index = takesJoins(connection) && entropyHas(16) ? createJoined(connection, segment) : 0;
   if (index == 0) {
-    refuseSyn(segment, RST_PROHIBITED, DropReason.JOIN_LIMIT);
+    refuseSyn(segment, DropReason.JOIN_LIMIT);
     return;
   }
   consumeSyn(segment);
@@ -210,7 +213,7 @@ function joinThirdAck(connection: Connection, subflow: Subflow, segment: Segment
     return true;
   }
   if (!joinHmacValid(connection, subflow, mptcp.joinHmacPtr, 20)) {
-    resetSubflow(subflow, RST_PROHIBITED);
+    resetSubflow(subflow, RST_MPTCP_ERROR);
     dropSegment(segment, DropReason.JOIN_BAD_HMAC);
     failJoin(connection, subflow, Reason.BAD_HMAC);
     return true;

@@ -28,7 +28,6 @@ import { handoverEnd, reconsider } from "./switch";
 /** RFC 8684 §3.6, MP_TCPRST reasons. */
 @inline export const RST_UNSPECIFIED: u32 = 0;
 @inline export const RST_MPTCP_ERROR: u32 = 1;
-@inline export const RST_PROHIBITED: u32 = 3;
 @inline export const RST_PERFORMANCE: u32 = 5;
 @inline export const RST_MIDDLEBOX: u32 = 6;
 

@@ -211,14 +211,14 @@ describe.each(FAMILIES)("the peer joins (IPv%i)", (family) => {
     expect(subflows(e)).toBe(2);
   });
 
-  it("N-32 an MP_JOIN ACK with a wrong HMAC is answered with RST, MP_TCPRST reason 3", () => {
+  it("N-32 an MP_JOIN ACK with a wrong HMAC is answered with RST, MP_TCPRST reason 1", () => {
     const e = responder({ family });
     const { hmac, ack } = answered(e);
     const out = ack(wrong(hmac));
     expect(out).toMatchObject({ verdict: "drop", reason: "JOIN_BAD_HMAC" });
     expect(out.toWire).toHaveLength(1);
     expect(out.toWire[0]?.flags).toBe("RA");
-    expect(p.option(out.toWire[0] as p.Packet, "mpTcprst")?.reason).toBe(3);
+    expect(p.option(out.toWire[0] as p.Packet, "mpTcprst")?.reason).toBe(1);
     expect(subflows(e)).toBe(1);
   });
 
@@ -264,11 +264,11 @@ describe("the peer joins, and something is in the way", () => {
     expect(subflows(e)).toBe(1);
   });
 
-  it("N-42 at the subflow limit a further MP_JOIN is refused with RST, MP_TCPRST reason 3", () => {
+  it("N-42 at the subflow limit a further MP_JOIN is refused with RST, MP_TCPRST reason 1", () => {
     const e = responder({ config: { SUBFLOWS_PER_CONNECTION_MAX: 1 } });
     const out = inbound(e).syn();
     expect(out.toWire).toHaveLength(1);
-    expect(p.option(out.toWire[0] as p.Packet, "mpTcprst")?.reason).toBe(3);
+    expect(p.option(out.toWire[0] as p.Packet, "mpTcprst")?.reason).toBe(1);
     expect(delivered(out).filter(({ checksumValid }) => checksumValid)).toEqual([]);
     expect(subflows(e)).toBe(1);
   });
@@ -298,6 +298,6 @@ describe("the peer joins, and something is in the way", () => {
     const { host2, peer2 } = e.addresses;
     const flow = { local: host2, remote: peer2, localPort: 80, remotePort: 40009, iss: 0, irs: 9e6 };
     const out = e.fromPeer({ flow, flags: "S", at: -1, ack: 0 }, [p.mss(1460), p.joinSyn(e.ourToken, NONCE)]);
-    expect(p.option(out.toWire[0] as p.Packet, "mpTcprst")?.reason).toBe(3);
+    expect(p.option(out.toWire[0] as p.Packet, "mpTcprst")?.reason).toBe(1);
   });
 });
