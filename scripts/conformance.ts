@@ -1,22 +1,24 @@
-// Writes docs/CONFORMANCE.md: which numbered statement about the protocol is shown by which test.
+// Writes docs/CONFORMANCE.md: each numbered statement about the protocol, the functions that implement it, and the
+// tests that show it.
 //
 //     node scripts/conformance.ts [--check]
 //
-// A statement's number is the first word of its tests' names ("N-27 a JOIN SYN/ACK with …"); the sentence in the page
-// is that of its first test. So the page cannot say what no test says; test/contract/conformance.test.ts compares it,
-// and demands a test for every statement in REQUIRED.
+// The statements stand in test/contract/statements.toml. A test shows one whose number begins its name ("N-27 a JOIN
+// SYN/ACK with …"), a packet script one that its `shows` line names. test/contract/conformance.test.ts compares the
+// page, looks for the functions, and demands a test for every statement in REQUIRED.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { parse } from "smol-toml";
+import { sentenceOf, shownBy } from "../test/scripts/sentence.ts";
+import { testNames } from "./test-names.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const PAGE = "docs/CONFORMANCE.md";
+const STATEMENTS = "test/contract/statements.toml";
 
-/** Statements that must have a test by now. */
-export const REQUIRED: readonly number[] = [
-  ...Array.from({ length: 87 }, (_, i) => i + 1),
-  ...[100, 108, 109, 110, 111, 112, 113, 114],
-];
+/** Statements whose tests are written right now, elsewhere: each leaves this list with its first test. */
+const BEING_WRITTEN: readonly number[] = [88, 89, 90, 92, 93, 95, 96, 97, 103, 104, 107];
 
 const CHAPTERS: readonly [number, string][] = [
   [1, "Connection management"],
@@ -30,56 +32,119 @@ const CHAPTERS: readonly [number, string][] = [
   [108, "Handover without a stall"],
 ];
 
+export interface Statement {
+  number: number;
+  says: string;
+  /** `file:function`, files from the root. */
+  code: string[];
+  source: string | undefined;
+  missing: string | undefined;
+}
+
 interface Shown {
   statement: number;
   sentence: string;
   file: string;
 }
 
-/** A test's name in any quotes, numbers first. */
-const NAME = /(["'`])(N-\d+(?:, N-\d+)*):? ((?:(?!\1).)+)\1/g;
-/** A row of a table of tests: number, then what it is about. */
-const ROW = /(["'`])(N-\d+)\1, *(?:["'`])((?:(?!\1).)+)\1/g;
+const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
 
-/** Every test whose name begins with a statement's number. */
-export function statements(): Shown[] {
-  const files = readdirSync(path.join(root, "test"), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".test.ts"))
-    .sort();
-  return files.flatMap((file) => {
-    const source = readFileSync(path.join(root, "test", file), "utf8");
-    return [...source.matchAll(NAME), ...source.matchAll(ROW)].flatMap(([, , numbers = "", sentence = ""]) =>
-      numbers.split(", ").map((number) => ({ statement: Number(number.slice(2)), sentence, file })),
-    );
+/** All statements, in order. */
+export function statements(): Statement[] {
+  const tables = parse(read(STATEMENTS)) as Record<string, Partial<Omit<Statement, "number">>>;
+  return Object.entries(tables).map(([name, { says = "", code = [], source, missing }]) => {
+    return { number: Number(name.slice(2)), says, code, source, missing };
   });
 }
 
+/** Statements that must have a test: all that name no reason. */
+export const REQUIRED: readonly number[] = statements()
+  .filter(({ number, missing }) => missing === undefined && !BEING_WRITTEN.includes(number))
+  .map(({ number }) => number);
+
+/** Every test that names a statement. */
+export function shown(): Shown[] {
+  const tests = globSync("test/**/*.test.ts", { cwd: root }).sort();
+  const inTests = tests.flatMap((file) =>
+    testNames(read(file)).flatMap((name) => {
+      const [, numbers, sentence = ""] = /^(N-\d+(?:, N-\d+)*):? (.*)$/.exec(name) ?? [];
+      return (numbers ?? "").split(", ").map((number) => ({ statement: Number(number.slice(2)), sentence, file }));
+    }),
+  );
+  const scripts = globSync("test/scripts/**/*.pkt", { cwd: root }).sort();
+  const inScripts = scripts.flatMap((file) =>
+    shownBy(path.join(root, file)).map((statement) => {
+      return { statement, sentence: sentenceOf(file, []), file };
+    }),
+  );
+  return [...inTests.filter(({ statement }) => statement !== 0), ...inScripts];
+}
+
+/** `file:function` that statements name and that are not there. */
+export function lostCode(): string[] {
+  const texts = new Map<string, string>();
+  return statements().flatMap(({ number, code }) =>
+    code.flatMap((place) => {
+      const [file = "", name] = place.split(":");
+      if (!texts.has(file)) texts.set(file, globSync(file, { cwd: root }).length === 1 ? read(file) : "");
+      const found = new RegExp(`\\b(?:function|fn) ${name}\\b`).test(texts.get(file) ?? "");
+      return found ? [] : [`N-${number}: ${place}`];
+    }),
+  );
+}
+
+/** Statements without a place in the code, for no reason given. */
+export function unplaced(): number[] {
+  const without = statements().filter(({ code, missing }) => code.length === 0 && missing === undefined);
+  return without.map(({ number }) => number).filter((number) => !BEING_WRITTEN.includes(number));
+}
+
+const link = (file: string, text = file): string => `[${text}](../${file})`;
+
+function section(statement: Statement, rows: Shown[]): string[] {
+  const { number, says, code, source, missing } = statement;
+  const lines = ["", `### N-${number}`, "", says];
+  if (source) lines.push("", `*Otherwise elsewhere:* ${source}`);
+  if (code.length > 0) {
+    const places = code.map((place) => {
+      const [file = "", name = ""] = place.split(":");
+      return link(file, `${file.replace(/^assembly\//, "")}: ${name}`);
+    });
+    lines.push("", `In ${places.join(", ")}.`);
+  }
+  lines.push("");
+  if (missing) lines.push(`No test: ${missing}.`);
+  else if (rows.length === 0)
+    lines.push("No test yet: it is being written (`BEING_WRITTEN` in scripts/conformance.ts).");
+  const unique = new Map(rows.map((row) => [`${row.file} ${row.sentence}`, row]));
+  for (const { file, sentence } of unique.values()) {
+    const script = file.endsWith(".pkt");
+    lines.push(script ? `- script ${link(file, sentence)}` : `- ${link(file, file.replace("test/", ""))}: ${sentence}`);
+  }
+  return lines;
+}
+
 function page(): string {
-  const shown = statements();
+  const all = shown();
   const lines = [
     "# Conformance",
     "",
-    "What Shunt does on the wire, one numbered statement after the other, each shown by a test that was seen to fail",
-    "with its branch disabled. Generated from the tests' names by `scripts/conformance.ts`; do not edit.",
+    "What Shunt does on the wire, one numbered statement after the other: in which functions, and by which tests each is",
+    "shown (unit tests, packet scripts, random tests, the lab with real kernels; [TESTING.md](TESTING.md)). Generated by",
+    `\`scripts/conformance.ts\` from [statements.toml](../${STATEMENTS}) and the tests' names; do not edit.`,
   ];
-  const numbers = [...new Set(shown.map(({ statement }) => statement))].sort((a, b) => a - b);
-  for (const number of numbers) {
-    const chapter = CHAPTERS.findLast(([first]) => first <= number);
-    const before = numbers[numbers.indexOf(number) - 1] ?? 0;
-    if (chapter && before < chapter[0]) lines.push("", `## ${chapter[1]}`, "", "| | shown by | in |", "|---|---|---|");
-    const rows = new Map<string, Shown>();
-    for (const row of shown.filter(({ statement }) => statement === number))
-      rows.set(`${row.file} ${row.sentence}`, row);
-    for (const { sentence, file } of rows.values()) {
-      lines.push(`| N-${number} | ${sentence.replaceAll("|", "\\|")} | [${file}](../test/${file}) |`);
-    }
+  for (const statement of statements()) {
+    const chapter = CHAPTERS.find(([first]) => first === statement.number);
+    if (chapter) lines.push("", `## ${chapter[1]}`);
+    const rows = all.filter((row) => row.statement === statement.number);
+    lines.push(...section(statement, rows));
   }
   return `${lines.join("\n")}\n`;
 }
 
-/** True if the page says what the tests say. */
+/** True if the page says what statements and tests say. */
 export function isCurrent(): boolean {
-  return readFileSync(path.join(root, PAGE), "utf8") === page();
+  return read(PAGE) === page();
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -48,7 +48,7 @@ function accepted(candidate: Option, syn: boolean, ack: boolean, rst: boolean): 
 describe.each(BUILDS)("options fuzz, %s build", (build) => {
   const wire = new Wire(build);
 
-  test("tcpOptionsParse sees what the decoder sees", () => {
+  test("N-102 tcpOptionsParse sees what the decoder sees, whatever the options", () => {
     forCases(10_000, (random) => {
       const octets = randomOptions(random);
       const decoded = decodeOptions(octets);
@@ -69,7 +69,7 @@ describe.each(BUILDS)("options fuzz, %s build", (build) => {
     });
   });
 
-  test("mptcpParse sees what the decoder sees", () => {
+  test("N-102 mptcpParse sees what the decoder sees, whatever the options", () => {
     forCases(10_000, (random) => {
       const octets = randomOptions(random);
       const flags = random.pick([0, 2, 18, 16, 4, 20, 6]);
