@@ -23,6 +23,7 @@ const PACKAGES: Record<string, string> = {
   "iptables-restore": "iptables",
   "ip6tables-restore": "iptables",
   ipset: "ipset",
+  ss: "iproute2",
 };
 
 /** No tool here takes longer unless something is stuck (iptables waits 5 s for its lock). */

@@ -2,6 +2,7 @@
 // the park device) and by routing protocol number (rules, routes), so that it works without the state file too.
 import { CommandError, execute } from "./execute.ts";
 import { PARK_DEVICE, PROTOCOL } from "./marks.ts";
+import { endOrphans } from "./orphans.ts";
 import { listChains, removeRules } from "./rules.ts";
 import { destroySets, listSets } from "./sets.ts";
 
@@ -19,8 +20,12 @@ export async function findLeftovers(): Promise<string[]> {
   return found;
 }
 
-/** Removes all of it. Rules first: a set that a rule uses cannot go. Throws CommandError. */
+/**
+ * Removes all of it, and ends the connections that were converted. Rules before sets: a set that a rule uses cannot go.
+ * Throws CommandError.
+ */
 export async function removeLeftovers(): Promise<void> {
+  await endOrphans();
   await removeRules(null);
   await destroySets(await listSets());
   for (const family of ["-4", "-6"]) {

@@ -48,3 +48,5 @@ export function objectNames(queue: number) {
 /** Chains and sets of any daemon. */
 export const CHAIN_PATTERN = /^SHUNT\d+-(OUT|IN|MATCH)$/;
 export const SET_PATTERN = /^shunt\d+-(converted|bypass)[46]$/;
+/** Those of them that hold converted tuples. */
+export const CONVERTED_PATTERN = /^shunt\d+-converted[46]$/;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { socketFilters } from "../../../host/net/orphans.ts";
 import { portGroups, removalText, rulesText } from "../../../host/net/rules.ts";
 import { createScript } from "../../../host/net/sets.ts";
 
@@ -104,4 +105,18 @@ test("sets are bounded, and the bypass sets evict", () => {
     "create shunt7-bypass6 hash:ip,port,ip family inet6 maxelem 65536 timeout 3600 forceadd -exist",
   );
   expect(lines.filter((line) => line.startsWith("flush"))).toHaveLength(4);
+});
+
+test("sockets of a dead daemon's connections are found at whichever end opened them", () => {
+  const saved = [
+    "create shunt7-converted4 hash:ip,port,ip family inet hashsize 1024 maxelem 2000",
+    "add shunt7-converted4 10.0.1.1,tcp:40000,10.0.1.2",
+    "create shunt7-converted6 hash:ip,port,ip family inet6 hashsize 1024 maxelem 2000",
+    "add shunt7-converted6 fd00:1::1,tcp:40001,fd00:1::2",
+  ].join("\n");
+  expect(socketFilters(saved)).toEqual([
+    "( ( src 10.0.1.1 and sport = :40000 and dst 10.0.1.2 ) or ( dst 10.0.1.1 and dport = :40000 and src 10.0.1.2 ) )",
+    "( ( src [fd00:1::1] and sport = :40001 and dst [fd00:1::2] ) or ( dst [fd00:1::1] and dport = :40001 and src [fd00:1::2] ) )",
+  ]);
+  expect(socketFilters("")).toEqual([]);
 });
