@@ -78,6 +78,33 @@ describe("addresses of the peer", () => {
   });
 });
 
+describe("a flood of address options", () => {
+  it("N-106 of ADD_ADDR: one echo each, and no more joins than there are paths", () => {
+    const e = opener({ flags: ADVERTISE | abi.ConfigFlag.STANDBY });
+    const joins: p.Packet[] = [];
+    for (let i = 0; i < 1000; i++) {
+      const out = e.fromPeer({}, [announce(e, 1 + (i % 255), `10.0.${i >> 8}.${i & 255}`), e.dataAck(0)]);
+      joins.push(...out.toWire.filter(({ flags }) => flags === "S"));
+      expect(addAddrs(out.toWire)).toHaveLength(1);
+      expect(out.toWire.length).toBeLessThanOrEqual(2);
+    }
+    for (let i = 0; i < 50; i++) joins.push(...e.scene.advance(20_000).toWire.filter(({ flags }) => flags === "S"));
+    expect(new Set(joins.map(({ src }) => src))).toEqual(new Set([e.addresses.host2]));
+    expect(subflows(e)).toBe(2);
+  });
+
+  it("N-106 of REMOVE_ADDR: not one packet, and what it names ends once", () => {
+    const e = joined("responder");
+    const outs = Array.from({ length: 1000 }, (_, i) =>
+      e.fromPeer({}, [p.removeAddr(1, 2, 3, 4, 5, 6, 7, 1 + (i % 255)), e.dataAck(0)]),
+    );
+    const answers = outs.flatMap(({ toWire }) => toWire).map((packet) => p.realOptions(packet).map(({ kind }) => kind));
+    expect(answers.length, `${answers[0]}`).toBe(0);
+    expect(outs.flatMap(({ events }) => events.filter(({ kind }) => kind === "SUBFLOW_CLOSED"))).toHaveLength(1);
+    expect(subflows(e)).toBe(1);
+  });
+});
+
 describe.each(FAMILIES)("an address of ours (IPv%i)", (family) => {
   it("N-36 is announced with its HMAC, at most three times, until the echo", () => {
     const e = responder({ family, flags: ADVERTISE });
