@@ -104,7 +104,7 @@ const link = (file: string, text = file): string => `[${text}](../${file})`;
 function section(statement: Statement, rows: Shown[]): string[] {
   const { number, says, code, source, missing } = statement;
   const lines = ["", `### N-${number}`, "", says];
-  if (source) lines.push("", `*Otherwise elsewhere:* ${source}`);
+  if (source) lines.push("", `Source: ${source}`);
   if (code.length > 0) {
     const places = code.map((place) => {
       const [file = "", name = ""] = place.split(":");
