@@ -5,7 +5,7 @@ const NAME = /(["'`])(N-\d+(?:, N-\d+)*:? (?:(?!\1).)+)\1/g;
 const ROW = /(["'`])(N-\d+)\1, *(["'`])((?:(?!\3).)+)\3/g;
 const PLACEHOLDER = /%[sdif]|\$\w+/;
 /** More rows than this say nothing to a reader. */
-const ROWS_MAX = 8;
+const ROWS_MAX = 10;
 
 /** Every name that begins with a statement's number. */
 export function testNames(source: string): string[] {

@@ -3,7 +3,7 @@
 import { type Packet, payloadPattern } from "../packet.ts";
 import type { IcmpPacket } from "../packet-icmp.ts";
 import type { Deed, SegmentSpec } from "./notation.ts";
-import { Numbers, type Place } from "./numbers.ts";
+import { Numbers, other, type Place } from "./numbers.ts";
 import { fieldText, writeOption } from "./option-words.ts";
 import { type Around, expectedField, seen } from "./options.ts";
 
@@ -35,7 +35,7 @@ export function compareSegment(spec: SegmentSpec, left: Left, numbers: Numbers, 
   numbers.learn(place, false, packet, packet.flags.includes("S") && spec.seq === 0);
   const end = Numbers.sender(place, false);
   const seq = numbers.relative(place, end, packet.seq);
-  const ack = numbers.relative(place, end === "ours" ? "theirs" : "ours", packet.ack);
+  const ack = numbers.relative(place, other(end), packet.ack);
   const rows = [
     row("flags", flagText(spec.flags), flagText(packet.flags)),
     row("seq", String(spec.seq), String(seq)),
@@ -127,7 +127,7 @@ export function write(left: Left, numbers: Numbers): string {
   const { place, packet } = left;
   const end = Numbers.sender(place, false);
   const seq = numbers.relative(place, end, packet.seq);
-  const ack = numbers.relative(place, end === "ours" ? "theirs" : "ours", packet.ack);
+  const ack = numbers.relative(place, other(end), packet.ack);
   const around: Around = { numbers, place, inbound: false, payload: packet.payload, fail: fatal };
   const options = packet.options
     .filter(({ kind }) => kind !== "nop")

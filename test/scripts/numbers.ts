@@ -5,7 +5,7 @@ import * as p from "../packet.ts";
 
 /** Whose numbers: those of our end count what goes to the peer. */
 export type End = "ours" | "theirs";
-const other = (end: End): End => (end === "ours" ? "theirs" : "ours");
+export const other = (end: End): End => (end === "ours" ? "theirs" : "ours");
 
 /** The host's own connection, or a subflow. */
 export interface Place {

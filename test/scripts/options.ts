@@ -1,12 +1,11 @@
 // Options between the words of a script and the octets of a packet, in both directions.
 
 import * as p from "../packet.ts";
-import { type End, Numbers, type Place } from "./numbers.ts";
+import { type End, Numbers, other, type Place } from "./numbers.ts";
 import { DEFAULTS, type OptionSeen, type OptionSpec } from "./option-words.ts";
 
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
 const octets = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
-const other = (end: End): End => (end === "ours" ? "theirs" : "ours");
 
 /** Where an option stands: whose packet, on which place, with what payload. */
 export interface Around {

@@ -9,7 +9,7 @@ import type { IcmpPacket } from "../packet-icmp.ts";
 import { type Outcome, Scene, type SceneEvent } from "../scene.ts";
 import { compareIcmp, compareSegment, type Left, type Row, table, write } from "./compare.ts";
 import { type Deed, type Line, parseScript, ScriptError, type SegmentSpec } from "./notation.ts";
-import { Numbers, type Place } from "./numbers.ts";
+import { type End, Numbers, other, type Place } from "./numbers.ts";
 import { build } from "./options.ts";
 import { type Setup, setupOf } from "./setup.ts";
 
@@ -69,7 +69,6 @@ class Player {
     const us = at?.relative ? this.lineUs + at.us : (at?.us ?? 0);
     if (us < this.lineUs) this.fail(`this is ${seconds(this.lineUs)} s already`);
     const happens = deed.kind === "words" || (deed.kind === "segment" && deed.inbound);
-    if (happens && us === this.lineUs) this.settled();
     this.lineUs = us;
     this.wait(us);
     if (happens) this.settled();
@@ -115,7 +114,6 @@ class Player {
     const end = Numbers.sender(place, true);
     const opens = spec.flags.includes("S") && spec.seq === 0;
     if (opens) place.isn[end] = this.setup.isn(place.name, end);
-    const other = end === "ours" ? "theirs" : "ours";
     const seq = numbers.absolute(place, end, spec.seq);
     const around = { numbers, place, inbound: true, fail: this.fail };
     const specs = spec.options === "any" ? [] : spec.options;
@@ -132,39 +130,34 @@ class Player {
     const [sport = 0, dport = 0] = place.name === "host" ? ports : ports.toReversed();
     const made = packet({
       ...{ src: from, dst: to, sport, dport, flags: spec.flags, seq, options, payload },
-      ack: spec.ack === undefined ? 0 : numbers.absolute(place, other, spec.ack),
+      ack: spec.ack === undefined ? 0 : numbers.absolute(place, other(end), spec.ack),
       win: spec.win ?? WINDOW,
       urgent: spec.urgent ?? 0,
       checksum: spec.words.has("corrupt") ? "bad" : "good",
     });
     const gso = spec.words.has("gso") ? abi.PacketFlag.GSO | abi.PacketFlag.CHECKSUM_NOT_READY : 0;
-    if (place.name === "host") this.take(this.scene.host(made, { flags: gso }), gso !== 0);
-    else this.take(this.scene.wire(made));
+    if (place.name === "host") this.take(this.scene.host(made, { flags: gso }), "wire", gso !== 0);
+    else this.take(this.scene.wire(made), "host");
   }
 
-  private octets(place: Place, end: "ours" | "theirs", spec: SegmentSpec): Uint8Array {
+  private octets(place: Place, end: End, spec: SegmentSpec): Uint8Array {
     const octet = (_: unknown, i: number) => payloadPattern(1, this.numbers.offset(place, end, spec.seq + i))[0] ?? 0;
     return Uint8Array.from({ length: spec.length }, octet);
   }
 
   // --- out of it ----------------------------------------------------------------------------------------
 
-  private take(outcome: Outcome, gso = false): void {
-    const fromWire =
-      outcome.verdict !== "none" && this.current?.deed.kind === "segment" && this.current.deed.place !== "host";
-    const [toHost, toWire] = [[...outcome.toHost], [...outcome.toWire]];
-    if (outcome.packet) {
-      if (fromWire) this.add(outcome.packet, true, gso);
-      else this.add(outcome.packet, false, gso);
-    }
-    for (const made of toWire) this.add(made, false, false);
-    for (const made of toHost) this.add(made, true, false);
+  /** Notes all that left. `side`: where the packet that came in goes on to. */
+  private take(outcome: Outcome, side: "host" | "wire" = "wire", gso = false): void {
+    if (outcome.packet) this.add(outcome.packet, side, gso);
+    for (const made of outcome.toWire) this.add(made, "wire");
+    for (const made of outcome.toHost) this.add(made, "host");
     for (const icmp of outcome.icmpToHost) this.errors.push({ atUs: this.nowUs, icmp });
     this.events.push(...outcome.events);
   }
 
-  private add(made: Packet, toHost: boolean, gso: boolean): void {
-    const place = toHost ? this.hostPlace(made) : this.wirePlace(made);
+  private add(made: Packet, side: "host" | "wire", gso = false): void {
+    const place = side === "host" ? this.hostPlace(made) : this.wirePlace(made);
     // A SYN with MP_JOIN goes on to the host with a checksum that its TCP refuses: only conntrack sees it.
     if (place === undefined && !made.checksumValid) return;
     if (place === undefined) this.fail(`a packet to nobody: ${made.src}:${made.sport} > ${made.dst}:${made.dport}`);
