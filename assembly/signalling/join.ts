@@ -95,12 +95,16 @@ function chooseRemoteIn(connection: Connection, path: u32, family: u32): usize {
 let remoteIdFound: u32 = 0;
 let remotePortFound: u32 = 0;
 
-/** The live subflow of `connection` on `path`, whatever its state, or 0; the youngest if there are several. */
+/**
+ * The live subflow of `connection` on `path`, or 0. A peer may join one path several times, for each address that it
+ * knows: then an established one, and of those the youngest.
+ */
 export function subflowOnPath(connection: Connection, path: u32): u32 {
   let found: u32 = 0;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (subflow.path == path && <i32>subflow.state < SubflowState.FIN_WAIT) found = index;
+    if (subflow.path != path || <i32>subflow.state >= SubflowState.FIN_WAIT) continue;
+    if (found == 0 || subflow.state >= subflowAt(found).state) found = index;
   }
   return found;
 }
