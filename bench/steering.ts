@@ -4,8 +4,8 @@
 //
 // A proxied client downloads from a native server; its daemon moves the connection wifi → ethernet → wifi by MP_PRIO,
 // then to ethernet by REMOVE_ADDR. Captures of both networks tell what every packet of the server was. Time counts from
-// the moment at which the command enters the network; "round trip" is one of the data: until all that had been sent is
-// acknowledged.
+// the moment at which the command enters the network. A round trip is one of the new path: until what was sent there
+// next is acknowledged there.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -70,13 +70,13 @@ const octets = (part: readonly Step[]): number => part.reduce((sum, { fresh }) =
 /** A row of the table. */
 function row(variant: string, all: readonly Step[], move: Move): string {
   const { from, to, at, end, what } = move;
-  const [first, second] = [1, 2].map((n) => Math.min(end, roundTrips(all, at, n))) as [number, number];
+  const [first, second] = [1, 2].map((n) => Math.min(end, roundTrips(all, to, at, n))) as [number, number];
   const ms = (step: Step | undefined) => (step ? `${Math.round((step.ns - (all[at] as Step).ns) / 1e6)} ms` : "–");
   const fresh = (a: number, b: number) => `${Math.round(octets(count(all.slice(a, b), from, "new")) / 1000)}`;
   const whole = all.slice(at, end);
   const settled = all.slice(second, end);
   const [kept, moved] = [octets(count(settled, from, "new")), octets(count(settled, to, "new"))];
-  const resent = count(whole, from, "resent");
+  const [queued, resent] = [count(whole, from, "queued"), count(whole, from, "resent")];
   const others = [...count(whole, from, "ack"), ...count(whole, from, "dataFin")];
   const cells = [
     variant,
@@ -85,6 +85,7 @@ function row(variant: string, all: readonly Step[], move: Move): string {
     `${fresh(at, first)} / ${fresh(first, second)} / ${fresh(second, end)}`,
     `${((100 * moved) / Math.max(1, moved + kept)).toFixed(2)} %`,
     ms(count(whole, from, "new").at(-1)),
+    `${queued.length} / ${count(settled, from, "queued").length}, ${ms(queued.at(-1))}`,
     `${resent.length}, ${ms(resent.at(-1))}`,
     `${count(whole, from, "reinjected").length} / ${count(whole, to, "reinjected").length}`,
     `${others.length}`,
@@ -134,7 +135,7 @@ const family = values.family === "6" ? 6 : 4;
 const down = Number(values.megabytes ?? 30) * MB;
 console.log(
   "| sender | command | 1st, 2nd round trip ends | new on the old path, kB: 1st / 2nd / later | on the new path " +
-    "from the 2nd on | last new on the old | resent there, last | reinjected old / new | without payload on the old |",
+    "from the 2nd on | last new on the old | queued there: all / behind the 2nd, last | resent there, last | reinjected old / new | without payload on the old |",
 );
-console.log(`|${"---|".repeat(9)}`);
+console.log(`|${"---|".repeat(10)}`);
 for (const variant of VARIANTS) for (const line of await measure(variant, family, down)) console.log(line);

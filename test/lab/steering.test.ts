@@ -57,8 +57,8 @@ describe.each([4, 6] as const)("IPv%i", (family) => {
       expect([prio, removed], "commands on the wire").not.toContain(-1);
       // Unasked, a kernel that joined the other path itself sends on both.
       expect(freshOctets(all.slice(0, prio)).wifi, "before").toBeGreaterThan(SHARE / 2);
-      expectOn("ethernet", all.slice(roundTrips(all, prio, 2), removed));
-      expectOn("wifi", all.slice(roundTrips(all, removed, 2)));
+      expectOn("ethernet", all.slice(roundTrips(all, "ethernet", prio, 2), removed));
+      expectOn("wifi", all.slice(roundTrips(all, "wifi", removed, 2)));
       await expectNativeContent(isServer ? scenario.server : scenario.client);
     },
   );

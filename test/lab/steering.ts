@@ -1,17 +1,19 @@
 // Where a sender's octets went once it was told to use another path, read from captures of all networks: what it sent
 // for the first time, what it sent again, and where.
 //
-// No clock is needed: a round trip is over when the receiver has acknowledged, at data level, all that had been sent
-// when it began.
+// No clock is needed: a round trip of a path is over when what was sent there next is acknowledged there.
 
 import { option } from "../packet.ts";
+import { Ranges } from "../sim/ranges.ts";
 import { type Captured, readCapture } from "./capture.ts";
 import { PORT } from "./transfer.ts";
 
 /** What a packet of the sender is to the connection. */
 export type Kind =
-  /** Octets that no packet has carried before, on any path. */
+  /** Octets that go on where the stream was highest so far, on whatever path. */
   | "new"
+  /** Octets that no packet has carried before either, but later ones of the stream have overtaken them on another path. */
+  | "queued"
   /** The subflow's own TCP sends octets again, under their old numbers. */
   | "resent"
   /** Octets that another subflow carried (or this one), sent again under fresh subflow numbers. */
@@ -25,10 +27,8 @@ export interface Step {
   /** The sender's packet, or one of the receiver's. */
   kind: Kind | "receiver";
   packet: Captured;
-  /** Octets that no packet has carried before. */
+  /** Payload octets above the highest that was sent so far. */
   fresh: number;
-  /** Behind the highest octet of the stream that was sent so far, low 32 bits of its number. */
-  edge: number;
 }
 
 const low32 = (n: bigint): number => Number(BigInt.asUintN(32, n));
@@ -38,7 +38,10 @@ const ahead = (a: number, b: number): number => (a - b) | 0;
 /** Follows one connection; `sender` is the end whose octets are looked at. */
 class Follower {
   private readonly sender: "client" | "server";
-  private edge: number | undefined;
+  /** Number of the first octet that was seen, low 32 bits; all others count from there. */
+  private first: number | undefined;
+  private edge = 0;
+  private readonly carried = new Ranges();
   /** Per subflow its initial number and behind the highest of its numbers that was sent. */
   private readonly subflows = new Map<string, { isn: number; highest: number }>();
 
@@ -47,27 +50,31 @@ class Follower {
   }
 
   step(network: string, packet: Captured): Step {
-    const common = { ns: packet.ns, network, packet, edge: this.edge ?? 0 };
+    const common = { ns: packet.ns, network, packet };
     const ours = (packet.sport === PORT) === (this.sender === "server");
     if (!ours) return { ...common, kind: "receiver", fresh: 0 };
-    const name = `${packet.src} ${packet.sport} ${packet.dst} ${packet.dport}`;
-    const known = this.subflows.get(name);
-    if (packet.flags.includes("S") || known === undefined) {
+    const name = flowOf(packet);
+    const subflow = this.subflows.get(name);
+    if (packet.flags.includes("S") || subflow === undefined) {
       this.subflows.set(name, { isn: packet.seq, highest: 1 });
       return { ...common, kind: "ack", fresh: 0 };
     }
     const dss = option(packet, "dss");
     const octets = packet.payload.length;
     if (octets === 0) return { ...common, kind: dss?.fin ? "dataFin" : "ack", fresh: 0 };
-    const ssn = ahead(packet.seq, known.isn);
-    const again = ssn < known.highest;
-    known.highest = Math.max(known.highest, ssn + octets);
+    const ssn = ahead(packet.seq, subflow.isn);
+    const again = ssn < subflow.highest;
+    subflow.highest = Math.max(subflow.highest, ssn + octets);
     if (dss?.dsn === undefined || dss.ssn === undefined) return { ...common, kind: again ? "resent" : "new", fresh: 0 };
-    const end = (low32(dss.dsn) + ssn - dss.ssn + octets) >>> 0;
-    const fresh = Math.min(octets, Math.max(0, ahead(end, this.edge ?? end - octets)));
-    if (fresh > 0 || this.edge === undefined) this.edge = end;
-    const kind = fresh > 0 ? "new" : again ? "resent" : "reinjected";
-    return { ...common, kind, fresh, edge: this.edge };
+    const number = (low32(dss.dsn) + ssn - dss.ssn) >>> 0;
+    this.first ??= number;
+    const from = ahead(number, this.first);
+    const fresh = Math.max(0, Math.min(octets, from + octets - this.edge));
+    const known = this.carried.has(from, from + octets);
+    this.edge = Math.max(this.edge, from + octets);
+    this.carried.add(from, from + octets);
+    const kind = fresh > 0 ? "new" : !known ? "queued" : again ? "resent" : "reinjected";
+    return { ...common, kind, fresh };
   }
 }
 
@@ -80,19 +87,22 @@ export function steps(files: Readonly<Record<string, string>>, sender: "client" 
     .map(({ network, packet }) => follower.step(network, packet));
 }
 
-/** Index of the step with which the `count`-th round trip behind step `from` ends; the number of steps if none does. */
-export function roundTrips(all: readonly Step[], from: number, count: number): number {
+/** Index of the step with which the `count`-th round trip on `network` behind step `from` ends; all of them if none. */
+export function roundTrips(all: readonly Step[], network: string, from: number, count: number): number {
   let at = from;
   for (let done = 0; done < count; done++) {
-    const edge = all[at]?.edge ?? 0;
-    at = all.findIndex(({ kind, packet }, i) => {
-      const dan = kind === "receiver" && i > at ? option(packet, "dss")?.dan : undefined;
-      return dan !== undefined && ahead(low32(dan), edge) >= 0;
-    });
+    const there = (step: Step, i: number) => i > at && step.network === network;
+    const sent = all.find((step, i) => there(step, i) && step.kind !== "receiver" && step.packet.payload.length > 0);
+    if (sent === undefined) return all.length;
+    const [back, end] = [backOf(sent.packet), sent.packet.seq + sent.packet.payload.length];
+    at = all.findIndex((step, i) => there(step, i) && flowOf(step.packet) === back && ahead(step.packet.ack, end) >= 0);
     if (at < 0) return all.length;
   }
   return at;
 }
+
+const flowOf = ({ src, sport, dst, dport }: Captured): string => `${src} ${sport} ${dst} ${dport}`;
+const backOf = ({ src, sport, dst, dport }: Captured): string => `${dst} ${dport} ${src} ${sport}`;
 
 /** Octets sent for the first time in `part`, by network. */
 export function freshOctets(part: readonly Step[]): Record<string, number> {
