@@ -83,7 +83,7 @@ function row(variant: string, all: readonly Step[], move: Move): string {
     `${what} ${from} → ${to}`,
     `${ms(all[first])}, ${ms(all[second])}`,
     `${fresh(at, first)} / ${fresh(first, second)} / ${fresh(second, end)}`,
-    `${((100 * moved) / Math.max(1, moved + kept)).toFixed(2)} %`,
+    moved + kept === 0 ? "–" : `${((100 * moved) / (moved + kept)).toFixed(2)} %`,
     ms(count(whole, from, "new").at(-1)),
     `${queued.length} / ${count(settled, from, "queued").length}, ${ms(queued.at(-1))}`,
     `${resent.length}, ${ms(resent.at(-1))}`,
