@@ -125,12 +125,12 @@ export function scenarioOf(seed: number): Scenario {
   return scenario;
 }
 
-/** This number's draw leaves all regressions as they were. */
-const MIXING = 10;
+/** The first number whose draw leaves the seeds of regressions.ts and faults.test.ts as they were. */
+const MIXING = 26;
 
 /** Other paths than the first have the other family now and then: where each end has an address on each, and says so. */
 function mixFamilies(s: Scenario, random: Random): void {
-  if (!random.chance(0.2) || s.cast !== "both" || s.paths === 1 || s.serverPaths !== s.paths) return;
+  if (!random.chance(0.3) || s.cast !== "both" || s.paths === 1 || s.serverPaths !== s.paths) return;
   for (let i = 1; i < s.paths; i++) if (random.chance(0.6)) s.families[i] = s.family === 4 ? 6 : 4;
   if (s.families.every((family) => family === s.family)) return;
   s.engineFlags.b |= abi.ConfigFlag.ADVERTISE;
