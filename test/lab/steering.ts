@@ -111,10 +111,12 @@ export function freshOctets(part: readonly Step[]): Record<string, number> {
   return sum;
 }
 
-/** The step with the receiver's first MP_PRIO that makes a subflow backup, or its first REMOVE_ADDR. */
-export function command(all: readonly Step[], what: "mpPrio" | "removeAddr"): number {
-  return all.findIndex(({ kind, packet }) => {
-    if (kind !== "receiver") return false;
-    return what === "mpPrio" ? option(packet, "mpPrio")?.backup === true : option(packet, "removeAddr") !== undefined;
-  });
+/** The step with the receiver's first MP_PRIO that makes a subflow on `network` backup. */
+export function prioOn(all: readonly Step[], network: string): number {
+  return all.findIndex((s) => s.kind === "receiver" && s.network === network && option(s.packet, "mpPrio")?.backup);
+}
+
+/** The step with the receiver's first REMOVE_ADDR. */
+export function removal(all: readonly Step[]): number {
+  return all.findIndex(({ kind, packet }) => kind === "receiver" && option(packet, "removeAddr") !== undefined);
 }
