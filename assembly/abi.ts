@@ -447,8 +447,8 @@ export const enum SubflowFlag {
   ACTIVE = 1, // carries our new data
   BACKUP = 2, // we asked the peer not to use it
   PEER_BACKUP = 4, // the peer asked us not to use it
-  STALE = 8,
-  POISONED = 16,
+  STALE = 8, // silent with octets in flight: new data goes elsewhere
+  POISONED = 16, // the peer has shown a hole on it that can never be filled: new data goes elsewhere, its end is near
   OPENER = 32, // we sent its SYN
   INITIAL = 64,
 }

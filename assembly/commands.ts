@@ -166,9 +166,18 @@ function applyHandover(connection: Connection, at: usize): Reason {
       const obstacle = joinObstacle(connection, path);
       if (obstacle != Reason.NONE) return obstacle;
     }
-    abandonSubflow(connection, subflowAt(active), Reason.REMOVED, true);
+    leavePath(connection, subflowAt(active).path);
   }
   return handoverStart(connection, path, load<u32>(at, Command.ID), load<u32>(at, Command.TIMEOUT_MS));
+}
+
+/** Gives up every subflow on `path`; a peer may have joined it several times. */
+function leavePath(connection: Connection, path: u32): void {
+  let index = subflowOnPath(connection, path);
+  while (index != 0) {
+    abandonSubflow(connection, subflowAt(index), Reason.REMOVED, true);
+    index = subflowOnPath(connection, path);
+  }
 }
 
 function applySubflowAdd(connection: Connection, path: u32, commandId: u32): Reason {

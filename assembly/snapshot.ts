@@ -93,6 +93,8 @@ function subflowFlags(subflow: Subflow, active: bool): u32 {
   let flags: u32 = active ? SubflowFlag.ACTIVE : 0;
   if (subflowHas(subflow, SubflowBit.BACKUP)) flags |= SubflowFlag.BACKUP;
   if (subflowHas(subflow, SubflowBit.PEER_BACKUP)) flags |= SubflowFlag.PEER_BACKUP;
+  if (subflowHas(subflow, SubflowBit.STALE)) flags |= SubflowFlag.STALE;
+  if (subflowHas(subflow, SubflowBit.SUSPECT)) flags |= SubflowFlag.POISONED;
   if (subflowHas(subflow, SubflowBit.OPENER)) flags |= SubflowFlag.OPENER;
   if (subflowHas(subflow, SubflowBit.INITIAL)) flags |= SubflowFlag.INITIAL;
   return flags;

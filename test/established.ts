@@ -20,6 +20,8 @@ export type Role = "opener" | "responder";
 export interface EstablishedOptions extends SceneOptions {
   /** Default 4. */
   family?: Family;
+  /** Of path 2 and of the peer's address there; default as `family`. The peer announces an address of another one. */
+  family2?: Family;
   hostIss?: number;
   peerIss?: number;
   peerKey?: bigint;
@@ -100,10 +102,11 @@ export class Established {
     this.role = role;
     this.options = options;
     this.family = options.family ?? 4;
-    this.addresses = ADDRESSES[this.family];
-    const { host, host2, peer } = this.addresses;
+    const { host2, peer2 } = ADDRESSES[options.family2 ?? this.family];
+    this.addresses = { ...ADDRESSES[this.family], host2, peer2 };
+    const { host, peer } = this.addresses;
     const flags = abi.PathFlag.UP | abi.PathFlag.GATEWAY4 | abi.PathFlag.GATEWAY6;
-    const path = (address: string) => ({ flags, [this.family === 4 ? "address4" : "address6"]: address });
+    const path = (address: string) => ({ flags, [address.includes(":") ? "address6" : "address4"]: address });
     this.scene = new Scene({
       paths: [path(host), path(host2)],
       prefer: [1, 2],
@@ -146,10 +149,14 @@ export class Established {
 
   /** A segment of the host; by default a bare ACK of nothing. */
   fromHost(fields: HostFields = {}, delivery: { flags?: number } = {}): Outcome {
+    return this.scene.host(this.hostPacket(fields), delivery);
+  }
+
+  hostPacket(fields: HostFields): p.PacketFields {
     const { at = 0, acks = 0, ...rest } = fields;
     const tuple = { src: this.host.local, dst: this.host.remote, sport: this.host.localPort };
     const numbers = { dport: this.host.remotePort, seq: this.tsn(at), ack: this.tan(acks), win: 500, flags: "A" };
-    return this.scene.host({ ...tuple, ...numbers, ...rest }, delivery);
+    return { ...tuple, ...numbers, ...rest };
   }
 
   /** Octets [at, at + length) of the host, each place looking different. */
@@ -267,7 +274,15 @@ export class Established {
     return [p.mss(1460), ...(this.hasSack ? [p.sackOk] : []), ...(scale === undefined ? [] : [p.nop, p.ws(scale)])];
   }
 
+  /** The peer announces its address on path 2; it has address id 2. */
+  announce(): Outcome {
+    const { peer2 } = this.addresses;
+    const hmac = p.addAddrHmac(this.peer.key, this.ourKey, 2, peer2);
+    return this.fromPeer({}, [p.addAddr({ id: 2, address: peer2, hmac }), this.dataAck(0)]);
+  }
+
   private joinByUs(): this {
+    if ((this.options.family2 ?? this.family) !== this.family) this.announce();
     const added = this.scene.command(abi.CommandKind.SUBFLOW_ADD, (view, at) => {
       view.setUint32(at + abi.Command.TOKEN, this.ourToken, true);
       view.setUint32(at + abi.Command.PATH, 2, true);

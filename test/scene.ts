@@ -129,6 +129,16 @@ export class Scene {
     return this.deliver(abi.Hook.LOCAL_IN, fields, { flags: abi.PacketFlag.CHECKSUM_NOT_VERIFIED, ...delivery });
   }
 
+  /** Segments of the own host in one call; the outcome tells nothing of their verdicts. */
+  hostBatch(packets: PacketFields[], delivery: Delivery = {}): Outcome {
+    packets.forEach((fields, slot) => {
+      this.place(slot, abi.Hook.LOCAL_OUT, packet(fields), delivery);
+    });
+    this.prepare();
+    this.call("process", packets.length);
+    return this.outcome(undefined);
+  }
+
   /** Lets time pass and fires what is due. */
   advance(us: number): Outcome {
     this.nowUs += BigInt(us);
@@ -163,20 +173,26 @@ export class Scene {
 
   private deliver(hook: number, fields: PacketFields | Uint8Array, delivery: Delivery): Outcome {
     const bytes = fields instanceof Uint8Array ? fields : packet(fields);
+    this.place(0, hook, bytes, delivery);
+    this.prepare();
+    this.call("process", 1);
+    return this.outcome(bytes);
+  }
+
+  /** Puts a packet and its descriptor into `slot` of the batch. */
+  private place(slot: number, hook: number, bytes: Uint8Array, delivery: Delivery): void {
     const { view, octets } = this.engine;
-    const offset = abi.BATCH + abi.SLOT_HEADROOM + 100;
-    octets.fill(0xa5, abi.BATCH, abi.BATCH + abi.SLOT_HEADROOM + 100);
+    const start = abi.BATCH + slot * abi.SLOT_SIZE;
+    const offset = start + abi.SLOT_HEADROOM + 100;
+    octets.fill(0xa5, start, offset);
     octets.set(bytes, offset);
-    const at = abi.DESCRIPTORS;
+    const at = abi.DESCRIPTORS + slot * abi.DESCRIPTOR_SIZE;
     octets.fill(0, at, at + abi.DESCRIPTOR_SIZE);
     view.setUint32(at + abi.Descriptor.OFFSET, offset, true);
     view.setUint32(at + abi.Descriptor.LENGTH, bytes.length, true);
     view.setUint32(at + abi.Descriptor.HOOK, hook, true);
     view.setUint32(at + abi.Descriptor.FLAGS, delivery.flags ?? 0, true);
     view.setUint32(at + abi.Descriptor.VERDICT, 0xff, true);
-    this.prepare();
-    this.call("process", 1);
-    return this.outcome(bytes);
   }
 
   private outcome(given: Uint8Array | undefined): Outcome {

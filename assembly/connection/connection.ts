@@ -50,12 +50,13 @@
 //    296    16  send                      SendTable
 //    312     4  mss                       payload octets of the host's largest segment (after the clamp)
 //    316     4  duplicateSubflow, 320 duplicateSsn, 324 duplicateLength, 328 duplicateDsn (low half)
-//    332     4  advertisePaths            bit (path − 1): ADD_ADDR still without echo
+//    332     4  advertise4                bit (path − 1): ADD_ADDR of its IPv4 address still without echo
 //    336     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
 //    340     4  hostWindow                octets, as of the host's last segment
 //    344    14  state … headTries         see the class
 //    360     4  handovers
 //    364     4  nextHalfOpen, 368 previousHalfOpen: FIFO of half-open connections
+//    372     4  advertise6                the same as advertise4 of its IPv6 address
 //    376    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
 //    472    16  hostAddress, 488 peerAddress, 504 u16 hostPort, 506 u16 peerPort
 //
@@ -153,7 +154,7 @@ export class Connection {
   duplicateSsn: u32;
   duplicateLength: u32;
   duplicateDsn: u32;
-  advertisePaths: u32;
+  advertise4: u32;
   removedIds: u32;
   hostWindow: u32; // octets, as of the host's last segment
   state: u8;
@@ -173,6 +174,7 @@ export class Connection {
   handovers: u32;
   nextHalfOpen: u32;
   previousHalfOpen: u32;
+  advertise6: u32;
 }
 if (offsetof<Connection>("transitionUs") != 192) ERROR("Connection.transitionUs moved");
 if (offsetof<Connection>("sendHead") != SEND_OFFSET) ERROR("Connection.send moved");

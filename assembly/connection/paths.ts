@@ -14,7 +14,7 @@
 //     72     4  srttUs             of the subflow heard last
 
 import { PATH_MAX, PathFlag } from "../abi";
-import { addressEqual, addressIsMapped } from "../memory/address";
+import { addressEqual, addressFamily, addressIsMapped } from "../memory/address";
 import { PATH_RECORD_SIZE, PATH_TABLE } from "./store";
 
 @final @unmanaged
@@ -44,18 +44,22 @@ if (offsetof<PathRecord>() > PATH_RECORD_SIZE) ERROR("PathRecord: too large");
   return changetype<PathRecord>(<usize>PATH_TABLE + <usize>id * PATH_RECORD_SIZE);
 }
 
-/** Address of 16 octets of path `id` in the family of `like`, or 0. */
-export function pathAddress(id: u32, like: usize): usize {
-  const path = pathAt(id);
-  const mapped = addressIsMapped(like);
-  const at = changetype<usize>(path) + (mapped ? 16 : 32);
+/** Address of 16 octets of path `id` in `family` (4 or 6), or 0. */
+export function pathAddressIn(id: u32, family: u32): usize {
+  const at = changetype<usize>(pathAt(id)) + (family == 4 ? 16 : 32);
   return load<u64>(at) == 0 && load<u64>(at, 8) == 0 ? 0 : at;
 }
 
-/** True if path `id` is known, up and has an address in the family of `like`. */
-export function pathUsable(id: u32, like: usize): bool {
+/** Address of 16 octets of path `id` in the family of `like`, or 0. */
+export function pathAddress(id: u32, like: usize): usize {
+  return pathAddressIn(id, addressFamily(like));
+}
+
+/** True if path `id` is known, up and has an address of either family. */
+export function pathUsable(id: u32): bool {
   const path = pathAt(id);
-  return path.known != 0 && (path.flags & PathFlag.UP) != 0 && pathAddress(id, like) != 0;
+  if (path.known == 0 || (path.flags & PathFlag.UP) == 0) return false;
+  return pathAddressIn(id, 4) != 0 || pathAddressIn(id, 6) != 0;
 }
 
 /** Id of the path that owns `address`, or 0. */
@@ -93,15 +97,31 @@ export function commonBits(a: usize, b: usize): u32 {
   return low == 0 ? 128 : 64 + <u32>clz<u64>(low);
 }
 
-/** Smallest MTU of the usable paths in the family of `like`; `fallback` when there is none. */
-export function smallestMtu(like: usize, fallback: u32): u32 {
-  let smallest: u32 = 0;
+/** Octets of the IP and TCP headers, without options, of a packet of `family`. */
+@inline export function headersOf(family: u32): u32 {
+  return family == 4 ? 40 : 60;
+}
+
+/**
+ * Octets behind IP and TCP header that every usable path can carry of a connection with addresses like `like`. A path
+ * carries it in its own family if it has that, else in the other; `either`: in whichever the peer chooses. Without any
+ * path: what fits 1500.
+ */
+export function smallestMss(like: usize, either: bool): u32 {
+  const family = addressFamily(like);
+  let smallest: u32 = 1500 - headersOf(family);
+  let found = false;
   for (let id: u32 = 1; id <= PATH_MAX; id++) {
-    if (!pathUsable(id, like)) continue;
     const mtu = pathAt(id).mtu;
-    if (mtu != 0 && (smallest == 0 || mtu < smallest)) smallest = mtu;
+    if (!pathUsable(id) || mtu == 0) continue;
+    const has6 = pathAddressIn(id, 6) != 0;
+    const over6 = has6 && (either || family == 6 || pathAddressIn(id, 4) == 0);
+    const headers = headersOf(over6 ? 6 : 4);
+    const octets = mtu > headers ? mtu - headers : 0;
+    if (!found || octets < smallest) smallest = octets;
+    found = true;
   }
-  return smallest == 0 ? fallback : smallest;
+  return smallest;
 }
 
 let lastAddressId: u32 = 0;

@@ -198,9 +198,11 @@ export function forgeAckToHost(connection: Connection): void {
   forgeToHost(connection, nextTsn(connection), shownTan(connection), TCP_ACK, windowForHost(connection));
 }
 
-/** The packet has ended here, but what it acknowledged or granted is news for the host. */
+/** The packet has ended here, and no other left in its place, but what it acknowledged or granted is news for the host. */
 export function passNews(connection: Connection, segment: Segment): void {
-  if (load<u32>(segment.descriptor, Descriptor.VERDICT) == Verdict.DROP) passNewsBesideOld(connection);
+  const dropped = load<u32>(segment.descriptor, Descriptor.VERDICT) == Verdict.DROP;
+  if (!dropped || load<u32>(segment.descriptor, Descriptor.DROP_REASON) == DropReason.SUPERSEDED) return;
+  passNewsBesideOld(connection);
 }
 
 /** The packet's octets lie below what the host expects: it will look at SEQ first and not at the news beside them. */

@@ -7,15 +7,14 @@
 // Whenever a step shows that the other end does not speak MPTCP v1, the connection becomes plain TCP: up
 // to the first join SSN = TSN on the initial subflow, so that nothing but options has ever been changed.
 
-import { CONFIG, DropReason, EngineConfig, SetOperationKind, SubflowState } from "../abi";
+import { CONFIG, ConfigFlag, DropReason, EngineConfig, SetOperationKind, SubflowState } from "../abi";
 import { entropyHas, nowUs } from "../clock";
 import { Connection } from "../connection/connection";
 import { idsnOfDigest, keyDraw, tokenOf } from "../connection/keys";
 import { subflowCreate } from "../connection/lifecycle";
 import { findToken, insertToken } from "../connection/lookup";
-import { pathOfAddress, smallestMtu } from "../connection/paths";
+import { pathOfAddress, smallestMss } from "../connection/paths";
 import { Subflow, subflowAt, SubflowBit } from "../connection/subflow";
-import { addressIsMapped } from "../memory/address";
 import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { setOperation } from "../set-operations";
 import { CAPABLE_CHECKSUM, MP_CAPABLE, MptcpOptions, mptcpOptionsAt, mptcpParse } from "../wire/mptcp-options";
@@ -120,10 +119,13 @@ export function keepTuple(segment: Segment, flags: u32, optionsEnd: usize): void
 /** Linux goes no lower either (net.ipv4.tcp_min_snd_mss). */
 @inline const MSS_LEAST: u32 = 48;
 
-/** The MSS shown to the host: what fits all usable paths and the peer, less what we add to its segments. */
-export function clampedMss(peerMss: u32, like: usize, overhead: u32): u32 {
-  const headers: u32 = addressIsMapped(like) ? 40 : 60;
-  const path = smallestMtu(like, 1500) - headers;
+/**
+ * The MSS shown to the host: what fits all usable paths and the peer, less what we add to its segments. `opener`: it
+ * is we who choose the family of joined subflows; else the peer may join every address that we announce.
+ */
+export function clampedMss(peerMss: u32, like: usize, overhead: u32, opener: bool): u32 {
+  const announced = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.ADVERTISE) != 0;
+  const path = smallestMss(like, !opener && announced);
   const most = min<u32>(peerMss == 0 ? MSS_DEFAULT : peerMss, path);
   return most > overhead + MSS_LEAST ? most - overhead : MSS_LEAST; // a peer may announce any MSS, even 1
 }

@@ -154,7 +154,7 @@ export function peerSynAck(connection: Connection, subflow: Subflow, segment: Se
     takePeerKey(connection, mptcp.senderKey);
     subflow.ssnUna = segment.segAck;
     connection.peerWindowRight = connection.dsnUna + <u64>segment.window;
-    connection.mss = clampedMss(options.mss, sourceOf(), CAPABLE_DATA_OVERHEAD);
+    connection.mss = clampedMss(options.mss, sourceOf(), CAPABLE_DATA_OVERHEAD, true);
     if ((mptcp.capableFlags & CAPABLE_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
     subflow.state = <u8>SubflowState.ESTABLISHED;
     connectionSetOperation(connection, SetOperationKind.ADD_CONVERTED);

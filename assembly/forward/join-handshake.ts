@@ -95,7 +95,7 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   const options = tcpOptionsAt(TCP_OPTIONS);
   const local = destinationOf();
   const path = pathOfAddress(local);
-  if (!pathFits(connection, path)) return 0;
+  if (!pathFits(connection, path, local)) return 0;
   const index = subflowCreate(connection, local, sourceOf(), segment.destinationPort, segment.sourcePort, path);
   if (index == 0) return 0;
   const subflow = subflowAt(index);

@@ -42,7 +42,7 @@ import { writeCapableData, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
 import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } from "./ack-to-subflow";
 import { forgeAckToHost } from "./ack-to-tcp";
-import { rewriteToSubflow, traceSent } from "./route";
+import { otherFamily, rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 import { fallBackToo } from "./teardown";
 
@@ -385,9 +385,11 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dropSegment(segment, first);
     return;
   }
-  // A super-packet may only leave whole under a mapping that is logged, and as long as the kernel thinks it is.
-  const copies = stallCopies(connection, subflowAt(pieceSubflow));
-  const whole = pieceLength == segment.payloadLength && !(superPacket && trimmed) && !copies;
+  // A super-packet may only leave whole under a mapping that is logged, as long as the kernel thinks it is, and in its
+  // own family.
+  const carrier = subflowAt(pieceSubflow);
+  const cut = superPacket && (trimmed || otherFamily(localAddress(carrier)));
+  const whole = pieceLength == segment.payloadLength && !cut && !stallCopies(connection, carrier);
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);
 }

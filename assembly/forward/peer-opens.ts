@@ -84,7 +84,7 @@ function noteSyn(
   connection.peerScale = subflow.peerScale;
   if (options.sackPermitted != 0) setFlag(connection, ConnectionFlag.SACK);
   if ((mptcp.capableFlags & CAPABLE_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
-  connection.mss = clampedMss(options.mss, sourceOf(), DSS_OVERHEAD);
+  connection.mss = clampedMss(options.mss, sourceOf(), DSS_OVERHEAD, false);
   connection.dsnNxt = connection.localIdsn + 1;
   connection.dsnUna = connection.dsnNxt;
   connection.shownDan = connection.dsnNxt;

@@ -1,20 +1,49 @@
-// Where a rewritten packet goes: onto a subflow, or to the own host.
+// Where a rewritten packet goes: onto a subflow, or to the own host. Connection and subflow may be of different
+// families, and the kernel takes no packet back in the other one: then a new packet leaves by the outbox, and the one
+// that came ends here.
 
-import { TraceFlag, TraceRecord } from "../abi";
+import { Direction, DropReason, TraceFlag, TraceRecord } from "../abi";
 import { nowUs } from "../clock";
 import {
   Connection, ConnectionFlag, hasFlag, hostAddress, hostPort, peerAddress, peerPort,
 } from "../connection/connection";
 import { localAddress, localPort, remoteAddress, remotePort, Subflow } from "../connection/subflow";
 import { windowForHost } from "../connection/window";
+import { sameFamily } from "../memory/address";
+import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { Dsn, San, Ssn, Tan, Tsn } from "../seq/space";
+import { forgePacket } from "../signalling/forge";
+import { TCP_FIN, TCP_PSH } from "../wire/tcp";
 import { traceRecord } from "../trace";
-import { rewrite, Segment } from "./segment";
+import { dropSegment, rewrite, Segment, sourceOf } from "./segment";
 
-/** Rewrites the packet so that it leaves on `subflow`. */
+/** Payload octets of a new packet for the host: a 16 KiB block of the kernel holds it, and lo carries more. */
+@inline const HOST_PIECE_MAX: u32 = 15000;
+
+/** True if the packet being handled is of the other family than `address`. */
+@inline export function otherFamily(address: usize): bool {
+  return !sameFamily(sourceOf(), address);
+}
+
+/** Puts the options of a rewritten packet where those of a new one stand; returns their end. */
+function moveOptions(optionsEnd: usize): usize {
+  const octets = optionsEnd - REWRITE_OPTIONS;
+  memory.copy(FORGE_OPTIONS, REWRITE_OPTIONS, octets);
+  return FORGE_OPTIONS + octets;
+}
+
+/** Rewrites the packet so that it leaves on `subflow`; in the other family it must not be a super-packet. */
 export function rewriteToSubflow(
   segment: Segment, subflow: Subflow, ssn: Ssn, san: San, flags: u32, window: u32, optionsEnd: usize,
 ): bool {
+  if (otherFamily(localAddress(subflow))) {
+    const sent = forgePacket(
+      Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
+      ssn, san, flags, window, moveOptions(optionsEnd), segment.payload, segment.payloadLength,
+    );
+    dropSegment(segment, sent ? DropReason.SUPERSEDED : DropReason.OUTBOX_FULL);
+    return sent;
+  }
   return rewrite(
     segment, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
     ssn, san, flags, window, optionsEnd,
@@ -25,10 +54,35 @@ export function rewriteToSubflow(
 export function rewriteToHost(
   segment: Segment, connection: Connection, tsn: Tsn, tan: Tan, flags: u32, optionsEnd: usize,
 ): bool {
+  if (otherFamily(hostAddress(connection))) return forgeToHostAnew(segment, connection, tsn, tan, flags, optionsEnd);
   return rewrite(
     segment, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),
     tsn, tan, flags, windowForHost(connection), optionsEnd,
   );
+}
+
+/** The same as new packets in the host's family; FIN and PSH stand on the last. */
+function forgeToHostAnew(
+  segment: Segment, connection: Connection, tsn: Tsn, tan: Tan, flags: u32, optionsEnd: usize,
+): bool {
+  const options = moveOptions(optionsEnd);
+  let done: u32 = 0;
+  do {
+    const octets = min<u32>(segment.payloadLength - done, HOST_PIECE_MAX);
+    const last = done + octets == segment.payloadLength;
+    const sent = forgePacket(
+      Direction.HOST, peerAddress(connection), hostAddress(connection), peerPort(connection), hostPort(connection),
+      tsn + done, tan, last ? flags : flags & ~(TCP_FIN | TCP_PSH), windowForHost(connection), options,
+      segment.payload + done, octets,
+    );
+    if (!sent) {
+      dropSegment(segment, DropReason.OUTBOX_FULL);
+      return false;
+    }
+    done += octets;
+  } while (done < segment.payloadLength);
+  dropSegment(segment, DropReason.SUPERSEDED);
+  return true;
 }
 
 /** Record of a packet that left on `subflow` with the host's octets from `dsn` on. */

@@ -16,6 +16,7 @@ import { addressEqual } from "../memory/address";
 import { FORGE_OPTIONS, OUT } from "../scratch";
 import { forgeRemoveAddr, removeAddress } from "../signalling/addresses";
 import { forgeOnSubflow } from "../signalling/forge";
+import { subflowOnPath } from "../signalling/join";
 import { writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
 import { stallAsk } from "./stall";
@@ -42,15 +43,21 @@ export function resetSubflow(subflow: Subflow, rstReason: u32): void {
  * connection lives on without any subflow for REJOIN_GRACE_MS.
  */
 export function abandonSubflow(connection: Connection, subflow: Subflow, reason: Reason, tellPeer: bool): void {
-  const wasHandover = connection.handoverSubflow != 0 && connection.handoverPath == subflow.path;
+  const path = <u32>subflow.path;
+  const wasHandover = connection.handoverSubflow != 0 && connection.handoverPath == path;
   const wasEstablished = <i32>subflow.state >= SubflowState.ESTABLISHED;
   const id = <u32>subflow.localId;
   const closing = subflowHas(subflow, SubflowBit.FIN_SENT);
-  if (connection.pinnedPath == <u32>subflow.path) connection.pinnedPath = 0; // a pin lasts until its path is lost
   // What the host has in flight there must be sent again.
   if (sendTableUses(sendTableOf(connection), subflowIndex(subflow))) setFlag(connection, ConnectionFlag.KICK_DUE);
   subflowDestroy(subflow, reason);
-  if (wasHandover) handoverEnd(connection, reason);
+  const other = subflowOnPath(connection, path);
+  if (other == 0) {
+    if (connection.pinnedPath == path) connection.pinnedPath = 0; // a pin lasts until its path is lost
+    if (wasHandover) handoverEnd(connection, reason);
+  } else if (wasHandover && connection.handoverSubflow == 0) {
+    connection.handoverSubflow = other; // a peer that joined the path twice has left it once
+  }
   if (tellPeer && wasEstablished && !addressIdInUse(connection, id)) removeAddress(connection, id);
   if (owesLastWord(connection)) standbyNow(connection);
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;

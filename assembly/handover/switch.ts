@@ -20,7 +20,7 @@ import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { emitConnectionEvent } from "../connection/lifecycle";
 import { pathAt } from "../connection/paths";
 import {
-  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowUsable,
 } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { count } from "../counters";
@@ -163,16 +163,14 @@ function checkIdleLater(connection: Connection): void {
 
 /** Called by the timer: a handover on a connection that has gone quiet is done. */
 export function handoverCheckIdle(connection: Connection): void {
-  if (connection.handoverUs == 0 || connection.handoverSubflow == 0) return;
-  if (connection.active != connection.handoverSubflow) return;
+  if (connection.handoverUs == 0 || connection.active == 0) return;
+  if (<u32>subflowAt(connection.active).path != connection.handoverPath) return;
   if (isIdle(connection)) handoverEnd(connection, Reason.NONE);
   else checkIdleLater(connection);
 }
 
-/** New data went out on, or came in by, `subflow`: a handover that waits for it is done. */
+/** New data went out on, or came in by, `subflow`: a handover that waits for its path is done. */
 @inline export function handoverNoticeData(connection: Connection, subflow: Subflow): void {
   if (connection.handoverUs == 0) return;
-  if (connection.handoverSubflow == subflowIndex(subflow) && subflowUsable(subflow)) {
-    handoverEnd(connection, Reason.NONE);
-  }
+  if (connection.handoverPath == <u32>subflow.path && subflowUsable(subflow)) handoverEnd(connection, Reason.NONE);
 }

@@ -1,5 +1,5 @@
 // ADD_ADDR and REMOVE_ADDR (RFC 8684 §3.4). The end that did not open the connection advertises its other
-// addresses; ADD_ADDR is repeated until its echo comes, REMOVE_ADDR (no echo exists) a few times.
+// addresses, of both families; ADD_ADDR is repeated until its echo comes, REMOVE_ADDR (no echo exists) a few times.
 
 import { CONFIG, ConfigFlag, Counter, EngineConfig, EventKind, EventRecord, PATH_MAX, Reason } from "../abi";
 import { nowUs } from "../clock";
@@ -7,12 +7,12 @@ import { ADD_ADDR_RETRY_US, ADD_ADDR_TRIES_MAX, CONTROL_REPEATS } from "../confi
 import { Connection, ConnectionFlag, hasFlag, hostAddress, peerAddress } from "../connection/connection";
 import { addAddrHmac, equalConstantTime } from "../connection/keys";
 import { emitConnectionEvent } from "../connection/lifecycle";
-import { pathAddress, pathAddressId, pathUsable } from "../connection/paths";
+import { pathAddressId, pathAddressIn, pathAt, pathUsable } from "../connection/paths";
 import { repeatUs } from "../connection/rtt";
 import { localAddress, Subflow, subflowAt, subflowUsable } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { count } from "../counters";
-import { addressEqual, addressIsMapped } from "../memory/address";
+import { addressEqual, addressFamily, addressIsMapped } from "../memory/address";
 import { ADDRESS_A, FORGE_OPTIONS, OUT } from "../scratch";
 import { MptcpOptions, writeAddAddr, writeRemoveAddr } from "../wire/mptcp-options";
 import { forgeAckWith } from "./forge";
@@ -31,38 +31,58 @@ function addressInUse(connection: Connection, address: usize): bool {
 export function advertiseStart(connection: Connection): void {
   if (hasFlag(connection, ConnectionFlag.OPENER)) return;
   if ((load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.ADVERTISE) == 0) return;
-  let wanted: u32 = 0;
-  for (let id: u32 = 1; id <= PATH_MAX; id++) {
-    if (!pathUsable(id, peerAddress(connection))) continue;
-    if (!addressInUse(connection, pathAddress(id, peerAddress(connection)))) wanted |= 1 << (id - 1);
-  }
-  connection.advertisePaths = wanted;
+  connection.advertise4 = unknownAddresses(connection, 4);
+  connection.advertise6 = unknownAddresses(connection, 6);
   connection.advertiseTries = 0;
   advertiseNow(connection);
+}
+
+/** Paths (bit path − 1) whose address of `family` no subflow of the connection has. */
+function unknownAddresses(connection: Connection, family: u32): u32 {
+  let paths: u32 = 0;
+  for (let id: u32 = 1; id <= PATH_MAX; id++) {
+    const address = pathUsable(id) ? pathAddressIn(id, family) : 0;
+    if (address != 0 && !addressInUse(connection, address)) paths |= 1 << (id - 1);
+  }
+  return paths;
 }
 
 /** Sends every ADD_ADDR that has no echo yet, and arms the retry; gives up after ADD_ADDR_TRIES_MAX. */
 export function advertiseNow(connection: Connection): void {
   connection.advertiseUs = 0;
-  if (connection.advertisePaths == 0) return;
+  if (!advertises(connection)) return;
   if (connection.advertiseTries >= <u8>ADD_ADDR_TRIES_MAX || connection.active == 0) {
-    connection.advertisePaths = 0;
+    connection.advertise4 = 0;
+    connection.advertise6 = 0;
     return;
   }
-  const subflow = subflowAt(connection.active);
-  for (let id: u32 = 1; id <= PATH_MAX; id++) {
-    if ((connection.advertisePaths & (1 << (id - 1))) != 0) sendAddAddr(connection, subflow, id);
-  }
+  // The connection's own family first: Linux takes in one address at a time and passes over the others.
+  const family = addressFamily(peerAddress(connection));
+  sendAddAddrs(connection, family);
+  sendAddAddrs(connection, family == 4 ? 6 : 4);
   connection.advertiseUs = nowUs() + (ADD_ADDR_RETRY_US << connection.advertiseTries);
   connection.advertiseTries++;
   armConnection(connection);
 }
 
-function sendAddAddr(connection: Connection, subflow: Subflow, path: u32): void {
-  const like = peerAddress(connection);
-  const address = pathAddress(path, like);
-  if (address == 0) return;
-  const id = pathAddressId(path, like);
+/** True while an ADD_ADDR has no echo. */
+@inline function advertises(connection: Connection): bool {
+  return (connection.advertise4 | connection.advertise6) != 0;
+}
+
+/** Sends every ADD_ADDR of `family` that has no echo yet. */
+function sendAddAddrs(connection: Connection, family: u32): void {
+  const paths = family == 4 ? connection.advertise4 : connection.advertise6;
+  if (paths == 0) return;
+  const subflow = subflowAt(connection.active);
+  for (let id: u32 = 1; id <= PATH_MAX; id++) {
+    const address = (paths & (1 << (id - 1))) != 0 ? pathAddressIn(id, family) : 0;
+    if (address != 0) sendAddAddr(connection, subflow, address, pathAddressId(id, address));
+  }
+}
+
+/** Sends ADD_ADDR for our `address`, which has the address id `id`. */
+function sendAddAddr(connection: Connection, subflow: Subflow, address: usize, id: u32): void {
   const mapped = addressIsMapped(address);
   const wireAddress = mapped ? address + 12 : address;
   const hmac = addAddrHmac(connection.localKey, connection.remoteKey, id, wireAddress, mapped ? 4 : 16, 0);
@@ -74,9 +94,11 @@ function sendAddAddr(connection: Connection, subflow: Subflow, path: u32): void 
 /** The peer's echo of our ADD_ADDR: stop repeating it (RFC 8684 §3.4.1). */
 function handleEcho(connection: Connection, options: MptcpOptions): void {
   for (let id: u32 = 1; id <= PATH_MAX; id++) {
-    if (pathAddressId(id, peerAddress(connection)) == options.addAddrId) connection.advertisePaths &= ~(1 << (id - 1));
+    const path = pathAt(id);
+    if (path.id4 == options.addAddrId) connection.advertise4 &= ~(1 << (id - 1));
+    if (path.id6 == options.addAddrId) connection.advertise6 &= ~(1 << (id - 1));
   }
-  if (connection.advertisePaths == 0) {
+  if (!advertises(connection)) {
     connection.advertiseUs = 0;
     armConnection(connection);
   }

@@ -19,7 +19,7 @@ import {
 } from "../connection/lifecycle";
 import { findSubflow } from "../connection/lookup";
 import {
-  commonBits, pathAddress, pathAddressId, pathAt, pathReaches, pathUsable,
+  commonBits, headersOf, pathAddress, pathAddressId, pathAddressIn, pathAt, pathReaches, pathUsable,
 } from "../connection/paths";
 import { rtoUs } from "../connection/rtt";
 import {
@@ -29,7 +29,7 @@ import { armSubflow } from "../connection/timers";
 import { windowUnscaled, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { Fault, faulty } from "../faults";
-import { addressEqual, addressIsMapped } from "../memory/address";
+import { addressEqual, addressFamily } from "../memory/address";
 import { FORGE_OPTIONS } from "../scratch";
 import { writeJoinAck, writeJoinSyn, writeJoinSynAck } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
@@ -53,17 +53,25 @@ function drawPort(local: usize, remote: usize, remotePt: u32): u32 {
 }
 
 /**
- * The peer's address that a subflow on `path` should go to: of the connection's family, reachable from the
- * path; the one with the longest common prefix wins, at a tie the one in use already. Returns the address
- * and leaves its id and port in `remoteIdFound`, `remotePortFound`; 0 when there is none.
+ * The peer's address that a subflow on `path` should go to: of the connection's family if there is one, since no
+ * packet has to be made anew then, else of the other. Leaves its id and port in `remoteIdFound`, `remotePortFound`; 0
+ * when there is none.
  */
 function chooseRemote(connection: Connection, path: u32): usize {
+  const family = addressFamily(peerAddress(connection));
+  const found = chooseRemoteIn(connection, path, family);
+  return found != 0 ? found : chooseRemoteIn(connection, path, family == 4 ? 6 : 4);
+}
+
+/** The same in one family: of those reachable from the path the longest common prefix, at a tie the one in use. */
+function chooseRemoteIn(connection: Connection, path: u32, family: u32): usize {
   const initial = peerAddress(connection);
-  const own = pathAddress(path, initial);
+  const own = pathAddressIn(path, family);
   if (own == 0) return 0;
   let best: usize = 0;
   let bestBits: u32 = 0;
-  if (!hasFlag(connection, ConnectionFlag.PEER_NO_JOIN) && pathReaches(path, initial)) {
+  const inUse = addressFamily(initial) == family && !hasFlag(connection, ConnectionFlag.PEER_NO_JOIN);
+  if (inUse && pathReaches(path, initial)) {
     best = initial;
     bestBits = commonBits(own, initial);
     remoteIdFound = 0;
@@ -72,7 +80,7 @@ function chooseRemote(connection: Connection, path: u32): usize {
   for (let i: u32 = 0; i < <u32>connection.remoteCount; i++) {
     const entry = remoteAddressEntry(connection, i);
     const address = entry + 8;
-    if (addressIsMapped(address) != addressIsMapped(initial) || !pathReaches(path, address)) continue;
+    if (addressFamily(address) != family || !pathReaches(path, address)) continue;
     const bits = commonBits(own, address);
     if (best != 0 && bits <= bestBits) continue;
     best = address;
@@ -87,30 +95,37 @@ function chooseRemote(connection: Connection, path: u32): usize {
 let remoteIdFound: u32 = 0;
 let remotePortFound: u32 = 0;
 
-/** The live subflow of `connection` on `path`, whatever its state, or 0; the youngest if there are several. */
+/**
+ * The live subflow of `connection` on `path`, or 0. A peer may join one path several times, for each address that it
+ * knows: then an established one, and of those the youngest.
+ */
 export function subflowOnPath(connection: Connection, path: u32): u32 {
   let found: u32 = 0;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
-    if (subflow.path == path && <i32>subflow.state < SubflowState.FIN_WAIT) found = index;
+    if (subflow.path != path || <i32>subflow.state >= SubflowState.FIN_WAIT) continue;
+    if (found == 0 || subflow.state >= subflowAt(found).state) found = index;
   }
   return found;
 }
 
-/** True if the host's full-size segments fit through `path` once they carry a DSS; the MSS is agreed at the SYN. */
-export function pathFits(connection: Connection, path: u32): bool {
+/**
+ * True if the host's full-size segments fit through `path` once they carry a DSS, in the family of `address`; the MSS
+ * is agreed at the SYN.
+ */
+export function pathFits(connection: Connection, path: u32, address: usize): bool {
   const mtu = pathAt(path).mtu;
-  const headers: u32 = addressIsMapped(peerAddress(connection)) ? 40 : 60;
-  return path == 0 || mtu == 0 || connection.mss + headers + DSS_OVERHEAD <= mtu;
+  return path == 0 || mtu == 0 || connection.mss + headersOf(addressFamily(address)) + DSS_OVERHEAD <= mtu;
 }
 
 /** Why `connection` cannot be joined on `path` now, or Reason.NONE. */
 export function joinObstacle(connection: Connection, path: u32): Reason {
   if (path == 0 || path > PATH_MAX || pathAt(path).known == 0) return Reason.NO_PATH;
   if (!hasFlag(connection, ConnectionFlag.OPENER)) return Reason.PEER_OPENS;
-  if (!pathUsable(path, peerAddress(connection)) || !pathFits(connection, path)) return Reason.PATH_NOT_USABLE;
-  if (chooseRemote(connection, path) == 0) return Reason.NO_REMOTE_ADDRESS;
-  return Reason.NONE;
+  if (!pathUsable(path)) return Reason.PATH_NOT_USABLE;
+  const remote = chooseRemote(connection, path);
+  if (remote == 0) return Reason.NO_REMOTE_ADDRESS;
+  return pathFits(connection, path, remote) ? Reason.NONE : Reason.PATH_NOT_USABLE;
 }
 
 /**
@@ -119,8 +134,8 @@ export function joinObstacle(connection: Connection, path: u32): Reason {
  */
 export function joinStart(connection: Connection, path: u32, backup: bool, commandId: u32): u32 {
   const remote = chooseRemote(connection, path);
-  const local = pathAddress(path, peerAddress(connection));
-  if (remote == 0 || local == 0 || !entropyHas(16)) return 0;
+  if (remote == 0 || !entropyHas(16)) return 0;
+  const local = pathAddress(path, remote);
   const remotePt = remotePortFound;
   const port = drawPort(local, remote, remotePt);
   if (port == 0) return 0;
@@ -148,8 +163,7 @@ export function joinStart(connection: Connection, path: u32, backup: bool, comma
 /** Options that every forged SYN and SYN/ACK shares: MSS of the path, and what the host itself announced. */
 function writeSynOptions(connection: Connection, subflow: Subflow, p: usize): usize {
   const mtu = pathAt(subflow.path).mtu;
-  const headers: u32 = addressIsMapped(localAddress(subflow)) ? 40 : 60;
-  p = writeMss(p, (mtu < 576 ? 1280 : mtu) - headers);
+  p = writeMss(p, (mtu < 576 ? 1280 : mtu) - headersOf(addressFamily(localAddress(subflow))));
   if (hasFlag(connection, ConnectionFlag.SACK)) p = writeSackPermitted(p);
   if (hasFlag(connection, ConnectionFlag.SCALED)) p = writeWindowScale(p, connection.hostScale);
   return p;
@@ -212,7 +226,26 @@ export function joinFailed(connection: Connection, subflow: Subflow, reason: Rea
   subflowDestroy(subflow, reason);
 }
 
-/** Remembers an address that the peer advertised; the oldest makes room. True if it is new. */
+/**
+ * The entry that makes room for an address of `family`: the oldest of the other family than the connection's, since
+ * those are joined only where nothing else is; else the oldest. REMOTE_ADDRESSES_MAX: none.
+ */
+function entryToForget(connection: Connection, family: u32): u32 {
+  const own = addressFamily(peerAddress(connection));
+  for (let i: u32 = 0; i < REMOTE_ADDRESSES_MAX; i++) {
+    if (<u32>load<u8>(remoteAddressEntry(connection, i), 1) != own) return i;
+  }
+  return family == own ? 0 : REMOTE_ADDRESSES_MAX;
+}
+
+function forgetEntry(connection: Connection, i: u32): void {
+  const entry = remoteAddressEntry(connection, i);
+  const behind = <u32>connection.remoteCount - i - 1;
+  memory.copy(entry, entry + 24, behind * 24);
+  connection.remoteCount--;
+}
+
+/** Remembers an address that the peer advertised, if need be in the place of another. True if it is new. */
 export function rememberRemote(connection: Connection, id: u32, family: u32, address: usize, port: u32): bool {
   let slot: u32 = REMOTE_ADDRESSES_MAX;
   for (let i: u32 = 0; i < <u32>connection.remoteCount; i++) {
@@ -223,9 +256,9 @@ export function rememberRemote(connection: Connection, id: u32, family: u32, add
   }
   if (slot == REMOTE_ADDRESSES_MAX) {
     if (connection.remoteCount == <u8>REMOTE_ADDRESSES_MAX) {
-      const behind = (REMOTE_ADDRESSES_MAX - 1) * 24;
-      memory.copy(remoteAddressEntry(connection, 0), remoteAddressEntry(connection, 1), behind);
-      connection.remoteCount--;
+      const forgotten = entryToForget(connection, family);
+      if (forgotten == REMOTE_ADDRESSES_MAX) return false;
+      forgetEntry(connection, forgotten);
     }
     slot = connection.remoteCount++;
   }
@@ -241,11 +274,8 @@ export function rememberRemote(connection: Connection, id: u32, family: u32, add
 /** Forgets the advertised address `id`. */
 export function forgetRemote(connection: Connection, id: u32): void {
   for (let i: u32 = 0; i < <u32>connection.remoteCount; i++) {
-    const entry = remoteAddressEntry(connection, i);
-    if (<u32>load<u8>(entry) != id) continue;
-    const behind = <u32>connection.remoteCount - i - 1;
-    memory.copy(entry, entry + 24, behind * 24);
-    connection.remoteCount--;
+    if (<u32>load<u8>(remoteAddressEntry(connection, i)) != id) continue;
+    forgetEntry(connection, i);
     return;
   }
 }

@@ -641,7 +641,9 @@ export const SubflowFlag = {
   BACKUP: 2,
   /** the peer asked us not to use it */
   PEER_BACKUP: 4,
+  /** silent with octets in flight: new data goes elsewhere */
   STALE: 8,
+  /** the peer has shown a hole on it that can never be filled: new data goes elsewhere, its end is near */
   POISONED: 16,
   /** we sent its SYN */
   OPENER: 32,

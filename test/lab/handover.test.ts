@@ -70,7 +70,7 @@ describe.each([4, 6] as const)("handover over IPv%i", (family) => {
 describe("handover command", () => {
   it("leaves nothing new on the old path two round trips later", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const call = scenario.call({ up: 20 * MB, down: 20 * MB, rate: 3 * MB });
+    const call = scenario.call({ up: 20 * MB, down: 20 * MB, rate: 3 * MB, family: 6 });
     await call.reached({ down: 3 * MB });
     await scenario.shunt("client").handover("ethernet", "--all");
     const limitNs = Number(process.hrtime.bigint()) + 2 * 20e6;

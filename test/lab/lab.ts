@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Emulator } from "./emulator.ts";
 import { Host } from "./host.ts";
 import { killAllPrograms, must, run } from "./program.ts";
-import { addressOf, type Network, type Topology } from "./topology.ts";
+import { addressOf, familiesOf, type Network, type Topology } from "./topology.ts";
 
 const PREFIX = "shunt-lab";
 const NETNS_DIRECTORY = "/run/netns";
@@ -170,8 +170,11 @@ export class Lab {
   private async configure(network: Network, end: string, index: number): Promise<void> {
     const { namespace } = this.host(end);
     const ip = (...args: string[]): Promise<string> => must(["ip", "-n", namespace, ...args]);
-    await ip("address", "add", `${addressOf(network, end, 4)}/24`, "dev", network.name);
-    await ip("address", "add", `${addressOf(network, end, 6)}/64`, "dev", network.name, "nodad");
+    for (const family of familiesOf(network)) {
+      const prefix = family === 4 ? 24 : 64;
+      const options = family === 6 ? ["nodad"] : [];
+      await ip("address", "add", `${addressOf(network, end, family)}/${prefix}`, "dev", network.name, ...options);
+    }
     await ip("link", "set", network.name, "up");
     await this.receiveOnOneCpu(namespace, network.name, index);
   }
@@ -190,7 +193,7 @@ export class Lab {
     await mptcp("limits", "set", "subflows", "8", "add_addr_accepted", "8");
     if (role === "join") return;
     for (const network of host.networks) {
-      for (const family of [4, 6] as const)
+      for (const family of familiesOf(network))
         await mptcp("endpoint", "add", host.address(network.name, family), "signal");
     }
   }

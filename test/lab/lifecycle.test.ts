@@ -26,7 +26,8 @@ describe("end of a daemon", () => {
       const before = await scenario.lab.host(name).configuration();
       const other = name === "client" ? "server" : "client";
       for (const host of [other, name]) scenario.shunts.set(host, await startShunt(scenario.lab.host(host)));
-      const call = scenario.call({ up: 20 * MB, down: 20 * MB, timeoutSeconds: 30 });
+      const family = name === "client" ? 4 : 6;
+      const call = scenario.call({ up: 20 * MB, down: 20 * MB, timeoutSeconds: 30, family });
       await call.reached({ down: 5 * MB });
       const exit = await scenario.shunt(name).stop();
       expect(exit.code).toBe(0);
@@ -49,7 +50,7 @@ describe("end of a daemon", () => {
     for (const name of ["server", "client"]) {
       scenario.shunts.set(name, await startShunt(scenario.lab.host(name), onlyWifi));
     }
-    const call = scenario.call({ up: 20 * MB, down: 20 * MB, timeoutSeconds: 60 });
+    const call = scenario.call({ up: 20 * MB, down: 20 * MB, timeoutSeconds: 60, family: 6 });
     await call.reached({ down: 5 * MB });
     const converted = await scenario.wire("wifi");
     expect((await scenario.shunt("client").stop()).code).toBe(0);

@@ -62,7 +62,8 @@ describe("hosts that speak MPTCP themselves", () => {
     const nativeMptcp = { client: "join", server: "announce" } as const;
     const topology = { ...twoNetworks, nativeMptcp };
     const scenario = await Scenario.start({ topology, shunt: { [name]: {} }, nativeServer: true });
-    const call = scenario.call({ up: 20 * MB, down: 20 * MB, native: true });
+    const family = name === "client" ? 4 : 6;
+    const call = scenario.call({ up: 20 * MB, down: 20 * MB, native: true, family });
     await call.reached({ down: 2 * MB });
     const status = (await scenario.shunt(name).command("status")) as { connections: unknown[] };
     await expectExact(scenario, await call.outcomes());

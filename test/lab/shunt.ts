@@ -82,8 +82,13 @@ export class Shunt {
 
   /** The same as `handover`, by the control API itself: no program has to start. Answers whether all moved. */
   async requestHandover(to: string, mode: "make-before-break" | "break-before-make"): Promise<boolean> {
-    const answer = await post(this.socket, "/v1/handover", { to, mode });
-    return (JSON.parse(answer) as { ok?: boolean }).ok === true;
+    const answer = (await ask(this.socket, "POST", "/v1/handover", { to, mode })) as { ok?: boolean };
+    return answer.ok === true;
+  }
+
+  /** The same as `shunt status --json`, by the control API itself. */
+  async status(): Promise<unknown> {
+    return ask(this.socket, "GET", "/v1/status");
   }
 
   /** The engine's counters by name, as Prometheus is told them. */
@@ -99,18 +104,18 @@ export class Shunt {
   }
 }
 
-/** A request to the control API; resolves with the answer's body. */
-function post(socketPath: string, path: string, body: object): Promise<string> {
+/** A request to the control API; resolves with the answer. */
+function ask(socketPath: string, method: "GET" | "POST", path: string, body?: object): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json" };
-    const sent = request({ socketPath, path, method: "POST", headers }, (response) => {
+    const headers = body === undefined ? {} : { "content-type": "application/json" };
+    const sent = request({ socketPath, path, method, headers }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk: string) => {
         text += chunk;
       });
-      response.on("end", () => resolve(text)).on("error", reject);
+      response.on("end", () => resolve(JSON.parse(text))).on("error", reject);
     });
-    sent.on("error", reject).end(JSON.stringify(body));
+    sent.on("error", reject).end(body && JSON.stringify(body));
   });
 }
 

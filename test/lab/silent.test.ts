@@ -17,10 +17,14 @@ const MB = 1_000_000;
 /** Each path has to carry at least this, bytes. */
 const SHARE = MB;
 const proxied = { topology: twoNetworks, shunt: { client: {}, server: {} } };
-const amounts: [string, { up?: number; down?: number; rate: number }][] = [
-  ["upload", { up: 6 * MB, rate: 4 * MB }],
-  ["download", { down: 6 * MB, rate: 4 * MB }],
+type Amount = { up?: number; down?: number; rate: number };
+/** One of them over each address family. */
+const amounts: [string, Amount & { family: 4 | 6 }][] = [
+  ["upload", { up: 6 * MB, rate: 4 * MB, family: 4 }],
+  ["download", { down: 6 * MB, rate: 4 * MB, family: 6 }],
 ];
+const otherFamily = ({ family, ...amount }: Amount & { family: 4 | 6 }) =>
+  ({ ...amount, family: family === 4 ? 6 : 4 }) as const;
 const shareOf = (amount: { up?: number; down?: number }) => eachDirection(amount, SHARE);
 
 describe("nothing crosses the path in use any more", () => {
@@ -28,7 +32,7 @@ describe("nothing crosses the path in use any more", () => {
     ...amounts.map(([name, amount]) => [`${name}, a standby subflow is there`, amount, proxied] as const),
     ...amounts.map(([name, amount]) => {
       const options = { topology: nativeServer, shunt: { client: {} }, nativeServer: true };
-      return [`${name}, native server`, amount, options] as const;
+      return [`${name}, native server`, otherFamily(amount), options] as const;
     }),
   ])("N-110 the other path carries the rest: %s", async (_, amount, options: ScenarioOptions) => {
     const scenario = await Scenario.start(options);
@@ -45,9 +49,9 @@ describe("nothing crosses the path in use any more", () => {
   it("N-110 nothing is joined yet: the opener that sends looks for another path", async () => {
     const shunt = { client: { engine: { standby: false } }, server: {} };
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const amount = { up: 6 * MB, rate: 4 * MB };
+    const amount = { up: 6 * MB, rate: 4 * MB, family: 6 } as const;
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
-    await scenario.announced("ethernet");
+    await scenario.announced("ethernet", 6);
     await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });
     await expectExact(scenario, await call.outcomes());
@@ -57,7 +61,8 @@ describe("nothing crosses the path in use any more", () => {
   it.each(["forward", "backward"] as const)("N-110 in one direction only: %s", async (direction) => {
     const scenario = await Scenario.start(proxied);
     const amount = { up: 4 * MB, down: 4 * MB, rate: 2 * MB };
-    const call = scenario.call({ ...amount, timeoutSeconds: 60 });
+    const family = direction === "forward" ? 4 : 6;
+    const call = scenario.call({ ...amount, family, timeoutSeconds: 60 });
     await scenario.joined("client");
     await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true }, direction);
@@ -69,7 +74,7 @@ describe("nothing crosses the path in use any more", () => {
   it("N-110 the path works again: a command brings the connection back to it", async () => {
     const scenario = await Scenario.start(proxied);
     const amount = { up: 10 * MB, down: 10 * MB, rate: 2 * MB };
-    const call = scenario.call({ ...amount, timeoutSeconds: 60 });
+    const call = scenario.call({ ...amount, family: 6, timeoutSeconds: 60 });
     await scenario.joined("client");
     await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });

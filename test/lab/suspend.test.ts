@@ -63,7 +63,7 @@ it("both networks have other addresses on waking: the transfers go on from those
 
 it("news of the links that never comes is not needed", async () => {
   const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-  const call = scenario.call({ up: 5 * MB, down: 5 * MB, rate: 2 * MB });
+  const call = scenario.call({ up: 5 * MB, down: 5 * MB, rate: 2 * MB, family: 6 });
   await call.reached({ up: MB, down: MB });
   await suspend(scenario.client, () => linkDown(scenario.client, "wifi"), /ip monitor/);
   await expectExact(scenario, await call.outcomes());

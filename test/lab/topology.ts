@@ -44,6 +44,8 @@ export interface Network {
   ipv4: string;
   /** An IPv6 /64 up to and with its "::". */
   ipv6: string;
+  /** The one family that its interfaces have addresses of; both when absent. */
+  only?: 4 | 6;
   /** Interface MTU, bytes. */
   mtu?: number;
   /** Parameters of both directions of an emulated path; without it the two interfaces are one veth pair. */
@@ -90,6 +92,17 @@ export const nativeServer: Topology = { ...twoNetworks, name: "native-server", n
 
 /** The first, with a client whose kernel speaks MPTCP itself. */
 export const nativeClient: Topology = { ...twoNetworks, name: "native-client", nativeMptcp: { client: "join" } };
+
+/** The same with one address family per network: IPv4 on wifi, IPv6 on ethernet. */
+export function mixedFamilies(topology: Topology): Topology {
+  const networks = topology.networks.map((network) => ({ ...network, only: network.name === "wifi" ? 4 : 6 }) as const);
+  return { ...topology, name: `${topology.name}-mixed`, networks };
+}
+
+/** Address families of a network. */
+export function familiesOf({ only }: Network): readonly (4 | 6)[] {
+  return only === undefined ? [4, 6] : [only];
+}
 
 /** A topology with other path parameters for some networks. */
 export function withPaths(topology: Topology, changes: Record<string, PathParams>): Topology {

@@ -1,6 +1,6 @@
 import { describe, it } from "vitest";
 import * as abi from "../../host/engine/abi.ts";
-import { delivered, Established, type Role, sent } from "../established.ts";
+import { delivered, Established, type Family, type Role, sent } from "../established.ts";
 import { TEST_BUILDS } from "../internals.ts";
 import { forCases, type Random, same } from "../model/random.ts";
 import { Incoming, islands, Outgoing, type PeerPacket } from "../model/stream-model.ts";
@@ -39,7 +39,8 @@ class Traffic {
     const role = random.pick<Role>(["opener", "responder"]);
     const family = random.pick([4, 6] as const);
     const shape = { build, seed: random.bits(), hostIss, peerIss, family, sack: random.chance(0.8), runs: 512 };
-    this.e = new Established(role, shape).establish();
+    const family2 = random.chance(0.3) ? ((10 - family) as Family) : family;
+    this.e = new Established(role, { ...shape, family2 }).establish();
     if (random.chance(0.7)) this.e.join();
     const flows = [this.e.initial, ...(this.e.second === undefined ? [] : [this.e.second])];
     const stream = () => Uint8Array.from({ length: OCTETS }, () => random.below(256));

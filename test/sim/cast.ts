@@ -27,9 +27,13 @@ export const addressesAt = (s: Scenario, side: Side): number => (side === "a" ? 
 export const hasEngine = (s: Scenario, side: Side): boolean =>
   side === "a" ? s.cast === "both" || s.cast.startsWith("client") : s.cast === "both" || s.cast.endsWith("Server");
 
+/** The address of `side` on path `k`, of the family that the path has. */
+export const addressAt = (s: Scenario, side: Side, k: number): string => addressOf(side, k, s.families[k - 1]);
+
 /** A path as the daemon tells its engine: up with its address, or down, with the address or without. */
 export function pathCommand(s: Scenario, side: Side, k: number, up: boolean, hasAddress = true) {
-  const address = { [s.family === 4 ? "address4" : "address6"]: addressOf(side, k, s.family) };
+  const own = addressAt(s, side, k);
+  const address = { [own.includes(":") ? "address6" : "address4"]: own };
   return { ...(hasAddress && address), flags: up ? UP : 0 };
 }
 
@@ -76,7 +80,7 @@ function drawNearWraps(machine: Machine, side: Side, random: Random): void {
 }
 
 function stackOf(s: Scenario, side: Side, plan: HostPlan, random: Random): Stack {
-  const addresses = Array.from({ length: addressesAt(s, side) }, (_, i) => addressOf(side, i + 1, s.family));
+  const addresses = Array.from({ length: addressesAt(s, side) }, (_, i) => addressAt(s, side, i + 1));
   if (plan.kind === "smoltcp") {
     return new SmoltcpStack({
       addresses,

@@ -5,7 +5,7 @@ import * as abi from "../../host/engine/abi.ts";
 import { Random } from "../model/random.ts";
 import type { Scene } from "../scene.ts";
 import { Application, streamOctets } from "./application.ts";
-import { addressesAt, hasEngine, machineOf, pathCommand } from "./cast.ts";
+import { addressAt, addressesAt, hasEngine, machineOf, pathCommand } from "./cast.ts";
 import { Checkers, SERVER_PORT } from "./checkers.ts";
 import { type ConnectionRecord, demand, Violation } from "./connection-record.ts";
 import { MptcpStack } from "./hosts/mptcp.ts";
@@ -272,7 +272,7 @@ class Run {
     this.told ||= !up;
     const { stack } = this.world.machines[side];
     if (stack instanceof MptcpStack) {
-      const address = addressOf(side, path, this.s.family);
+      const address = addressAt(this.s, side, path);
       if (up) stack.gainAddress(address, this.world.nowUs);
       else if (!hasAddress) stack.loseAddress(address);
       this.world.react(side);

@@ -53,6 +53,24 @@ describe("snapshot", () => {
     expect([first, second]).toEqual([ACTIVE | INITIAL | OPENED, OPENED | BACKUP]);
   });
 
+  it("tells a silent subflow, and one with a hole, from sound ones", () => {
+    const e = joined("opener");
+    const { STALE, POISONED } = abi.SubflowFlag;
+    const marks = () => {
+      pages(e.scene.engine);
+      const flags = [3, 4].map((i) => abi.SNAPSHOT + i * SNAPSHOT_RECORD_SIZE + abi.SnapshotSubflow.FLAGS);
+      return flags.map((at) => e.scene.engine.view.getUint32(at, true) & (STALE | POISONED));
+    };
+    expect(marks()).toEqual([0, 0]);
+    e.hostData(0, 1000);
+    e.scene.advance(2_000_000); // nobody answers
+    e.hostData(0, 1000); // the first octet moves to the other subflow
+    expect(marks()).toEqual([STALE, 0]);
+    e.fromPeer({ flow: e.flow2, acks: 1000 }, [e.dataAck(1000)]); // and is acknowledged there
+    e.fromPeer({ acks: 0 }, [e.dataAck(1000)]); // the first one is heard: it never got that octet
+    expect(marks()).toEqual([POISONED, 0]);
+  });
+
   it("is cut between connections, and the pages together name each once", () => {
     const connections = 1500;
     const config = { HALF_OPEN_MAX: connections };

@@ -646,7 +646,9 @@ pub mod subflow_flag {
     pub const BACKUP: u32 = 2;
     /// the peer asked us not to use it
     pub const PEER_BACKUP: u32 = 4;
+    /// silent with octets in flight: new data goes elsewhere
     pub const STALE: u32 = 8;
+    /// the peer has shown a hole on it that can never be filled: new data goes elsewhere, its end is near
     pub const POISONED: u32 = 16;
     /// we sent its SYN
     pub const OPENER: u32 = 32;

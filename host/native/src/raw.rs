@@ -22,6 +22,10 @@ use crate::device::Outgoing;
 /// Sockets kept at most; a machine with more local addresses makes some anew.
 const SOCKETS_MAX: usize = 128;
 
+/// Octets that may wait in a socket: all that one call of the engine can make, with the kernel's own beside them. The
+/// default is full after two super-packets that left in pieces.
+const SEND_BUFFER: u32 = 8 << 20;
+
 /// Marks of the packets we send.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
@@ -113,7 +117,9 @@ fn open(key: Socket, marks: Marks) -> io::Result<OwnedFd> {
     let family = if v4 { AddressFamily::INET } else { AddressFamily::INET6 };
     // IPPROTO_RAW: send only, and the header is ours, in both families.
     let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::RAW))?;
-    set_mark(&socket, mark)?;
+    set_option(&socket, libc::SO_MARK, mark)?;
+    // Without the privilege the default stays: what finds no room is lost, and TCP repeats it.
+    let _ = set_option(&socket, libc::SO_SNDBUFFORCE, SEND_BUFFER);
     match local {
         Some(std::net::IpAddr::V4(address)) => bind(&socket, &SocketAddrV4::new(address, 0))?,
         Some(std::net::IpAddr::V6(address)) => bind(&socket, &SocketAddrV6::new(address, 0, 0, 0))?,
@@ -122,14 +128,14 @@ fn open(key: Socket, marks: Marks) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn set_mark(socket: &OwnedFd, mark: u32) -> io::Result<()> {
+fn set_option(socket: &OwnedFd, option: libc::c_int, value: u32) -> io::Result<()> {
     // Safety: the option's value is a u32 that outlives the call.
     let status = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_MARK,
-            (&raw const mark).cast(),
+            option,
+            (&raw const value).cast(),
             size_of::<u32>() as libc::socklen_t,
         )
     };

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
-import { type Established, joined, opener, responder, sent } from "../../established.ts";
+import { type Established, type Flow, joined, opener, responder, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
 import type { Outcome, SceneEvent } from "../../scene.ts";
 
@@ -181,5 +181,41 @@ describe("a handover ends", () => {
     ]);
     expect(out[1]?.commandId).not.toBe(started?.commandId);
     expect(handovers(e.hostData(10, 10))).toMatchObject([{ kind: "HANDOVER_DONE", path: 1 }]);
+  });
+});
+
+describe("a path that the peer has joined twice", () => {
+  /** A responder's connection with two subflows on path 2, from two addresses of the peer. */
+  function twice(): { e: Established; third: Flow } {
+    const e = joined("responder");
+    const flow = { ...e.flow2, remotePort: 40002, iss: 0, irs: 8e6 };
+    const syn = e.fromPeer({ flow, flags: "S", at: -1, ack: 0 }, [p.mss(1460), p.sackOk, p.joinSyn(e.ourToken, 88, 2)]);
+    const synAck = syn.toWire[0] as p.Packet;
+    const nonce = p.option(synAck, "mpJoin")?.nonce as number;
+    const third = { ...flow, iss: synAck.seq };
+    e.fromPeer({ flow: third }, [p.joinAck(p.joinHmacA(e.peer.key, e.ourKey, 88, nonce))]);
+    return { e, third };
+  }
+
+  it("a handover there is done with the first data on either", () => {
+    const { e } = twice();
+    e.scene.handover(2);
+    const out = e.hostData(0, 10);
+    expect(e.on(e.flow2, sent(out))).toHaveLength(1); // the older of the two
+    expect(handovers(out)).toMatchObject([{ kind: "HANDOVER_DONE", path: 2 }]);
+  });
+
+  it("break-before-make leaves both; losing one of them neither ends a handover nor its pin", () => {
+    const { e, third } = twice();
+    e.scene.handover(2);
+    const lost = e.fromPeer({ flow: e.flow2, flags: "RA" });
+    expect(handovers(lost)).toEqual([]);
+    const out = e.hostData(0, 10);
+    expect(e.on(third, sent(out))).toHaveLength(1);
+    expect(handovers(out)).toMatchObject([{ kind: "HANDOVER_DONE", path: 2 }]);
+    const both = twice().e;
+    both.scene.handover(2);
+    both.scene.handover(1, abi.HandoverMode.BREAK_BEFORE_MAKE);
+    expect(both.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
   });
 });

@@ -200,12 +200,17 @@ test("status marks the subflow that carries new data", () => {
         bytesUnacked: 0,
         sendRuns: 1,
         handovers: 1,
-        subflows: [subflow, { ...subflow, number: 1, path: "ethernet", active: false, srttMs: null }],
+        subflows: [
+          subflow,
+          { ...subflow, number: 1, path: "ethernet", active: false, srttMs: null },
+          { ...subflow, number: 2, path: "mobile", active: false, stale: true, poisoned: true },
+        ],
       },
     ],
   });
   expect(text).toContain("connection 1234abcd  10.0.1.1:40000 → 10.0.1.2:80");
   expect(text).toMatch(/^ {2}\* {2}wifi/m);
   expect(text).toMatch(/^ {5}ethernet .* - {2}/m);
+  expect(text).toMatch(/^ {5}mobile {4}established, stale, poisoned /m);
   expect(text).toContain("on wifi, 1 handover");
 });

@@ -210,7 +210,7 @@ test("status has names for paths and ages for times", async () => {
     active: true,
     backup: false,
     peerBackup: false,
-    stale: false,
+    stale: true,
     poisoned: false,
     opener: true,
     initial: true,
@@ -261,6 +261,8 @@ test("status has names for paths and ages for times", async () => {
     srttMs: 12.35,
     minRttMs: null,
     recvRuns: 3,
+    stale: true,
+    poisoned: false,
   });
   expect(status.paths.map((path) => path.name)).toEqual(["wifi", "ethernet"]);
 });

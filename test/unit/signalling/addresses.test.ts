@@ -105,6 +105,33 @@ describe("a flood of address options", () => {
   });
 });
 
+describe("addresses of both families", () => {
+  const flags = abi.PathFlag.UP | abi.PathFlag.GATEWAY4 | abi.PathFlag.GATEWAY6;
+  const both = [1, 2].map((k) => ({ address4: `10.0.${k}.1`, address6: `fd00:${k}::1`, flags }));
+
+  it.each(FAMILIES)("N-36 all that we have are announced, those of the connection's family first: IPv%i", (family) => {
+    const e = responder({ family, paths: both, flags: ADVERTISE });
+    expect(adds(e)).toBe(3); // with the handshake
+    const retry = addAddrs(e.scene.advance(1_100_000).toWire);
+    const others = family === 4 ? ["10.0.2.1", "fd00:1::1", "fd00:2::1"] : ["fd00:2::1", "10.0.1.1", "10.0.2.1"];
+    expect(retry.map(({ address }) => address)).toEqual(others);
+    expect(new Set(retry.map(({ id }) => id)).size).toBe(3);
+    for (const { id, address } of retry.slice(0, 2)) e.fromPeer({}, [p.addAddr({ id, address }), e.dataAck(0)]);
+    expect(addAddrs(e.scene.advance(2_100_000).toWire).map(({ address }) => address)).toEqual(others.slice(2));
+  });
+
+  it("those of the connection's family are remembered rather than others", () => {
+    const e = opener({ family: 4 });
+    const tell = (id: number, address: string) =>
+      e.fromPeer({}, [announce(e, id, address), e.dataAck(0)]).events.length;
+    for (let id = 1; id <= 3; id++) expect(tell(id, `10.0.9.${id}`)).toBe(1);
+    expect(tell(4, "fd00:9::4")).toBe(1);
+    expect(tell(5, "10.0.9.5")).toBe(1); // in the place of the IPv6 one
+    expect(tell(6, "fd00:9::6")).toBe(0); // echoed, but no news
+    expect(tell(1, "10.0.9.1")).toBe(0); // still known
+  });
+});
+
 describe.each(FAMILIES)("an address of ours (IPv%i)", (family) => {
   it("N-36 is announced with its HMAC, at most three times, until the echo", () => {
     const e = responder({ family, flags: ADVERTISE });

@@ -67,6 +67,24 @@ describe.each(ROLES)("MP_PRIO, we are the %s", (role) => {
     expect(e.on(e.initial, sent(e.hostData(0, 100)))).toHaveLength(1);
   });
 
+  it("N-82 MP_PRIO that makes a subflow regular again moves nothing: between regular ones our own order decides", () => {
+    const e = joined(role);
+    e.fromPeer({ flow: e.flow2 }, [p.mpPrio(true), e.dataAck(0)]);
+    const out = e.fromPeer({ flow: e.flow2 }, [p.mpPrio(false), e.dataAck(0)]);
+    expect(prios(e, out.toWire)).toEqual([]);
+    expect(e.on(e.initial, sent(e.hostData(0, 100)))).toHaveLength(1);
+    e.fromPeer({}, [p.mpPrio(true), e.dataAck(0)]); // with it, the other one is asked for
+    expect(e.on(e.flow2, sent(e.hostData(100, 100)))).toHaveLength(1);
+  });
+
+  it("N-82 the peer's latest MP_PRIO comes before our own preference, a manual handover's too", () => {
+    const e = joined(role);
+    e.scene.handover(2);
+    expect(e.on(e.flow2, sent(e.hostData(0, 100)))).toHaveLength(1);
+    e.fromPeer({ flow: e.flow2 }, [p.mpPrio(true), e.dataAck(0)]);
+    expect(e.on(e.initial, sent(e.hostData(100, 100)))).toHaveLength(1);
+  });
+
   it("a repetition is no news and is not answered", () => {
     const e = joined(role);
     e.fromPeer({}, [p.mpPrio(true), e.dataAck(0)]);
