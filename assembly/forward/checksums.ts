@@ -46,8 +46,8 @@ function nothingCame(subflow: Subflow, ssn: Ssn, length: u32): bool {
 }
 
 /**
- * Judges the mapping [ssn, ssn + length) to [dsn, …) of the packet, or begins to sum it up. `fin`: 1 if its length counts
- * a DATA_FIN; `checksum` is the option's.
+ * Judges the mapping [ssn, ssn + length) to [dsn, …) of the packet, or begins to sum it up. `fin`: 1 if its length
+ * counts a DATA_FIN; `checksum` is the option's.
  */
 export function judgeMapping(
   subflow: Subflow, segment: Segment, ssn: Ssn, dsn: Dsn, length: u32, fin: u32, ssnRel: u32, checksum: u32,
@@ -126,8 +126,8 @@ export function sumSettle(subflow: Subflow): void {
 }
 
 /**
- * The mapping judged last was altered. `handedOver`: the host has octets of it. A connection that has never been joined is
- * reset, too: behind a MP_FAIL Linux takes no join, so what is left is the stream as somebody has altered it.
+ * The mapping judged last was altered. `handedOver`: the host has octets of it. A connection that has never been joined
+ * is reset, too: behind a MP_FAIL Linux takes no join, so what is left is the stream as somebody has altered it.
  */
 export function mappingAltered(connection: Connection, subflow: Subflow, segment: Segment, handedOver: bool): void {
   count(Counter.CHECKSUM_ERRORS);

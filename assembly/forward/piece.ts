@@ -121,8 +121,8 @@ function octetsToMove(subflowSlot: u32, ssn: Ssn, length: u32): u32 {
 }
 
 /**
- * Finds the piece of the segment that begins at `dsn` and at the address `at`, at most `length` octets: its subflow, SSN
- * and mapping. Octets that must move are mapped afresh first. NONE, or why nothing can be sent.
+ * Finds the piece of the segment that begins at `dsn` and at the address `at`, at most `length` octets: its subflow,
+ * SSN and mapping. Octets that must move are mapped afresh first. NONE, or why nothing can be sent.
  */
 export function pieceAt(connection: Connection, segment: Segment, dsn: Dsn, at: usize, length: u32): DropReason {
   const table = sendTableOf(connection);
@@ -182,8 +182,8 @@ function mappingOfPiece(connection: Connection, segment: Segment, at: usize): bo
     pieceMapSsn = pieceSsn;
     pieceMapLength = pieceLength;
     if (!hasFlag(connection, ConnectionFlag.CHECKSUM)) return true;
-    if (!logMap(connection, subflow, segment, pieceSsn, pieceLength, at) || !mapLogFind(log, pieceSsn, OUT)) return false;
-    pieceLogged = true;
+    if (!logMap(connection, subflow, segment, pieceSsn, pieceLength, at)) return false;
+    pieceLogged = mapLogFind(log, pieceSsn, OUT);
   }
   pieceMapSsn = load<u32>(OUT);
   pieceMapLength = load<u32>(OUT, 4);
