@@ -140,6 +140,7 @@ export const enum ConfigFlag {
   ADVERTISE = 1, // announce our other addresses with ADD_ADDR
   SET_OPERATIONS = 2, // the embedder keeps kernel sets: emit set operations
   STANDBY = 4, // active-standby joins every usable path in advance
+  CHECKSUM = 8, // demand checksums of mappings from every peer (RFC 8684 §3.3); else only those who demand them get any
 }
 
 /** Status that init, process, tick, command, snapshot and salvage return. */
@@ -357,6 +358,7 @@ export const enum Reason {
   REPLACED = 27, // a new SYN on the same tuple
   EXISTS = 28, // already there
   NOT_BUILT = 29,
+  CHECKSUM = 30, // a mapping's octets were altered on their way (RFC 8684 §3.7)
 }
 
 /** Struct of one trace record: one packet with payload or acknowledgement, on either side. */
@@ -525,6 +527,7 @@ export const enum DropReason {
   BAD_DESCRIPTOR = 29, // outside the batch region
   CONTROL_OPTION_BAD_HMAC = 30, // ADD_ADDR
   NO_ENTROPY = 31,
+  DSS_CHECKSUM = 32, // the packet's mapping has a wrong checksum
 }
 
 /** Index of each counter that is not a drop reason. */
@@ -577,4 +580,6 @@ export const enum Counter {
   KICKS = 45, // hosts made to send again at once after a break (ICMP)
   SUBFLOWS_STALE = 46, // fell silent with octets in flight
   SUBFLOWS_POISONED = 47, // closed for a hole that could never be filled
+  CHECKSUM_ERRORS = 48, // mappings of peers whose octets do not have their checksum
+  MP_FAIL_RECEIVED = 49,
 }

@@ -93,5 +93,10 @@
  * implementation's choice).
  */
 @inline export const UNMAPPED_MAX: u32 = 65536;
+/**
+ * Altered mappings of a peer after which a connection is given up, though nothing wrong has reached the host: whatever
+ * alters them will not stop.
+ */
+@inline export const CHECKSUM_ERRORS_MAX: u8 = 4;
 /** No acknowledgement below or beyond this distance is believed (RFC 9293 windows are below 2^30). */
 @inline export const SEQUENCE_SPAN: u32 = 0x40000000;

@@ -18,6 +18,8 @@ export const enum Fault {
   CHECKSUM = 12, // the last octet of an odd number of them is left out of sums
   DATA_ACK = 13, // a DATA_ACK covers what has arrived, not what the host has acknowledged
   SUBFLOW_WINDOW = 14, // the peer is granted more than the host grants
+  DSS_CHECKSUM = 15, // a mapping's checksum is one too low
+  CHECKSUM_ODD = 16, // octets from an odd place of a mapping on are summed as if it were even
 }
 
 let planted: u32 = 0;

@@ -61,13 +61,14 @@ export {
   sendTableTrim,
   sendTableUses,
 } from "./mapping/send-table";
-export { mapLogAppend, mapLogCheck, mapLogFind, mapLogFree, mapLogTrim } from "./mapping/map-log";
+export { mapLogAppend, mapLogCheck, mapLogFind, mapLogFree, mapLogNext, mapLogTrim } from "./mapping/map-log";
 export { recvTableAdd, recvTableCheck, recvTableFind, recvTableFree, recvTableTrim } from "./mapping/recv-table";
 export {
   rangesAdd,
   rangesCheck,
   rangesContiguous,
   rangesFree,
+  rangesMissing,
   rangesTrim,
 } from "./mapping/received-ranges";
 export {
@@ -133,6 +134,7 @@ export {
   checksumCorrupt,
   fold,
   headerSum,
+  mappingChecksum,
   sumOctets,
   tcpChecksumFill,
   tcpChecksumFillWithPayloadSum,
@@ -156,6 +158,7 @@ export {
   writeCapableData,
   writeCapableSyn,
   writeCapableSynAck,
+  writeChecksum,
   writeDss,
   writeFail,
   writeFastclose,
@@ -208,8 +211,9 @@ export function halfOpenHeld(): u32 {
 import { CONFIG, EngineConfig } from "./abi";
 import { Connection, connectionAt, sendTableOf } from "./connection/connection";
 import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
-import { mapLogOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
+import { mapLogOf, mapSumsOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
 import { mapLogCheck } from "./mapping/map-log";
+import { mapSumsCheck } from "./mapping/map-sums";
 import { rangesCheck } from "./mapping/received-ranges";
 import { recvTableCheck } from "./mapping/recv-table";
 import { sendTableCheck } from "./mapping/send-table";
@@ -237,7 +241,7 @@ export function tablesCheck(): u32 {
       if (subflow.connection != index) return 6; // C4
       const broken = subflowCheck(subflow);
       if (broken != 0) return broken;
-      runs += recvTableOf(subflow).count + rangesOf(subflow).count;
+      runs += recvTableOf(subflow).count + rangesOf(subflow).count + mapSumsOf(subflow).count;
     }
     if (!active) return 7; // C3
   }
@@ -249,6 +253,7 @@ function subflowCheck(subflow: Subflow): u32 {
   if (!recvTableCheck(recvTableOf(subflow))) return 9;
   if (!rangesCheck(rangesOf(subflow))) return 10;
   if (!mapLogCheck(mapLogOf(subflow))) return 11;
+  if (!mapSumsCheck(mapSumsOf(subflow))) return 14;
   if (seqGt(subflow.ssnUna, subflow.ssnNxt)) return 12; // S1
   return seqGt(subflow.rcvSan, subflow.rcvHighest) ? 13 : 0; // S2
 }

@@ -153,6 +153,7 @@ export class Daemon {
         rejoinGraceMs: tuning.rejoinGraceMs,
         advertise: policy.advertise,
         standby: tuning.standby,
+        checksum: tuning.checksum,
       },
       sets,
       marks: { wire: WIRE_MARK, host: HOST_MARK },

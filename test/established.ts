@@ -37,6 +37,8 @@ export interface EstablishedOptions extends SceneOptions {
   peerMss?: number;
   /** opener() and joined(): the peer has shown a DATA_ACK; default true. */
   confirmed?: boolean;
+  /** The peer demands checksums, and computes its own; default false. */
+  checksum?: boolean;
 }
 
 /** A subflow, seen from the engine. */
@@ -132,6 +134,11 @@ export class Established {
   /** DSN of the peer's octet `offset`; 64 bits. */
   peerDsn = (offset: number): bigint => BigInt.asUintN(64, this.peer.idsn + 1n + BigInt(offset));
 
+  /** Flags of the peer's MP_CAPABLE. */
+  get peerFlags(): number {
+    return this.options.checksum ? 0x81 : 1;
+  }
+
   /** Both ends have announced SACK. */
   get hasSack(): boolean {
     return this.options.sack !== false;
@@ -194,12 +201,19 @@ export class Established {
   dssData(offset: number, length: number, map: DssFields = {}): p.Dss {
     const { dan = 0, ssn = offset + 1, fin = false, ...widths } = map;
     const mapping = { dsn: this.peerDsn(offset), ssn, length: length + (fin ? 1 : 0) };
-    return p.dss({ dan: this.dsn(dan), ...mapping, fin, ...widths });
+    const checksum = this.peerChecksum(mapping, p.payloadPattern(length, offset));
+    return p.dss({ dan: this.dsn(dan), ...mapping, ...checksum, fin, ...widths });
+  }
+
+  /** What the peer says of a mapping and its octets, if it computes checksums. */
+  private peerChecksum(map: { dsn: bigint; ssn: number; length: number }, octets: Uint8Array): { checksum?: number } {
+    return this.options.checksum ? { checksum: p.dssChecksum(map.dsn, map.ssn, map.length, octets) } : {};
   }
 
   /** DSS of the peer with a DATA_FIN behind `octets` octets that no payload carries. */
   dataFin(octets: number, dan = 0): p.Dss {
-    return p.dss({ dan: this.dsn(dan), dsn: this.peerDsn(octets), ssn: 0, length: 1, fin: true });
+    const mapping = { dsn: this.peerDsn(octets), ssn: 0, length: 1 };
+    return p.dss({ dan: this.dsn(dan), ...mapping, ...this.peerChecksum(mapping, new Uint8Array(0)), fin: true });
   }
 
   // --- handshake, the host opens ------------------------------------------------------------------------
@@ -222,14 +236,14 @@ export class Established {
     return this.fromHost({ ...syn, ...fields });
   }
 
-  peerSynAck(fields: PeerFields = {}, capable: p.Option[] = [p.capableSynAck(this.peer.key)]): Outcome {
+  peerSynAck(fields: PeerFields = {}, capable: p.Option[] = [p.capableSynAck(this.peer.key, this.peerFlags)]): Outcome {
     const options = [...this.peerSynOptions().filter(({ kind }) => kind !== "ts"), ...capable];
     return this.fromPeer({ flags: "SA", at: -1, acks: 0, win: 64000, ...fields }, options);
   }
 
   // --- handshake, the peer opens ------------------------------------------------------------------------
 
-  peerSyn(fields: PeerFields = {}, capable: p.Option[] = [p.capableSyn()]): Outcome {
+  peerSyn(fields: PeerFields = {}, capable: p.Option[] = [p.capableSyn(this.peerFlags)]): Outcome {
     return this.fromPeer({ flags: "S", at: -1, ack: 0, win: 64000, ...fields }, [...this.peerSynOptions(), ...capable]);
   }
 
@@ -242,8 +256,8 @@ export class Established {
     return sent;
   }
 
-  peerThirdAck(fields: PeerFields = {}, options: p.Option[] = [p.capableAck(this.peer.key, this.ourKey)]): Outcome {
-    return this.fromPeer(fields, options);
+  peerThirdAck(fields: PeerFields = {}, options?: p.Option[]): Outcome {
+    return this.fromPeer(fields, options ?? [p.capableAck(this.peer.key, this.ourKey, this.peerFlags)]);
   }
 
   // --- both ---------------------------------------------------------------------------------------------

@@ -72,8 +72,9 @@ export interface Internals {
   sendTableUses(table: number, subflow: number): number;
   sendRunsMax(): number;
 
-  mapLogAppend(log: number, ssn: number, length: number): number;
+  mapLogAppend(log: number, ssn: number, length: number, sum: number): number;
   mapLogFind(log: number, ssn: number, out: number): number;
+  mapLogNext(log: number, ssn: number, end: number): number;
   mapLogTrim(log: number, san: number): void;
   mapLogFree(log: number): void;
   mapLogCheck(log: number): number;
@@ -88,6 +89,7 @@ export interface Internals {
 
   rangesAdd(ranges: number, left: number, right: number): number;
   rangesContiguous(ranges: number, from: number): number;
+  rangesMissing(ranges: number, left: number, right: number, out: number): number;
   rangesTrim(ranges: number, ssn: number): void;
   rangesFree(ranges: number): void;
   rangesCheck(ranges: number): number;

@@ -83,6 +83,8 @@ export const tfo = (cookie = new Uint8Array(0), experimental = false): Option =>
 });
 export const raw = (...octets: number[]): Option => ({ kind: "raw", bytes: Uint8Array.from(octets) });
 
+/** A of MP_CAPABLE's flags: checksums are demanded (RFC 8684 §3.1). */
+export const CAPABLE_CHECKSUM = 0x80;
 export const capableSyn = (flags = 1, version = 1): MpCapable => ({ kind: "mpCapable", version, flags });
 export const capableSynAck = (senderKey: bigint, flags = 1): MpCapable => ({ ...capableSyn(flags), senderKey });
 export const capableAck = (senderKey: bigint, receiverKey: bigint, flags = 1): MpCapable => ({

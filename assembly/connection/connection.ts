@@ -53,7 +53,7 @@
 //    332     4  advertise4                bit (path − 1): ADD_ADDR of its IPv4 address still without echo
 //    336     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
 //    340     4  hostWindow                octets, as of the host's last segment
-//    344    14  state … headTries         see the class
+//    344    15  state … checksumErrors    see the class
 //    360     4  handovers
 //    364     4  nextHalfOpen, 368 previousHalfOpen: FIFO of half-open connections
 //    372     4  advertise6                the same as advertise4 of its IPv6 address
@@ -96,6 +96,7 @@ export const enum ConnectionFlag {
   KICK_DUE = 32768, // a subflow went with octets of the host in flight: the host is to send them again
   KICKED = 65536, // the host was kicked and nothing has been acknowledged since
   CLOSE_HEARD = 131072, // the peer has shown that it knows its DATA_FIN is acknowledged
+  CHECKSUM = 262144, // mappings carry checksums, both ways: one end has demanded it (RFC 8684 §3.1)
 }
 
 @final @unmanaged
@@ -171,6 +172,7 @@ export class Connection {
   remoteCount: u8; // entries of remoteAddresses
   closeReason: u8;
   headTries: u8; // retransmissions by the host of its first octet without acknowledgement
+  checksumErrors: u8; // mappings of the peer whose checksum was wrong
   handovers: u32;
   nextHalfOpen: u32;
   previousHalfOpen: u32;

@@ -9,6 +9,7 @@ import { HALF_OPEN_US } from "../config";
 import { count, countAdd } from "../counters";
 import { emitEvent } from "../event-ring";
 import { mapLogFree } from "../mapping/map-log";
+import { mapSumsFree } from "../mapping/map-sums";
 import { rangesFree } from "../mapping/received-ranges";
 import { recvTableFree } from "../mapping/recv-table";
 import { sendTableFree, sendTableFreeSubflow } from "../mapping/send-table";
@@ -24,8 +25,8 @@ import { parkAddress, unparkAddress } from "./parking";
 import { pathAt } from "./paths";
 import { subflowSlab } from "./store";
 import {
-  localAddress, localPort, mapLogOf, rangesOf, recvTableOf, remoteAddress, remotePort, setSubflowPorts, Subflow,
-  subflowAt, SubflowBit, subflowHas, subflowIndex,
+  localAddress, localPort, mapLogOf, mapSumsOf, rangesOf, recvTableOf, remoteAddress, remotePort, setSubflowPorts,
+  Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex,
 } from "./subflow";
 import { armConnection, disarmConnection, disarmSubflow } from "./timers";
 
@@ -211,6 +212,7 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   recvTableFree(recvTableOf(subflow));
   rangesFree(rangesOf(subflow));
   mapLogFree(mapLogOf(subflow));
+  mapSumsFree(mapSumsOf(subflow));
   disarmSubflow(subflow);
   removeSubflow(subflow);
   pathAt(subflow.path).subflows--;

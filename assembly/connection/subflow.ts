@@ -33,11 +33,13 @@
 //    240     8  stallUs                   when to look whether it is silent for too long; 0 = no octets are watched
 //    248     8  suspectUs                 closed then unless its hole is gone; 0 = no hole (poison.ts)
 //    256    36  local 16, remote 16, u16 localPort, u16 remotePort
+//    296    16  mapSums                 MapSums
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 
 import { SubflowState } from "../abi";
 import { MapLog } from "../mapping/map-log";
+import { MapSums } from "../mapping/map-sums";
 import { RecvTable } from "../mapping/recv-table";
 import { ReceivedRanges } from "../mapping/received-ranges";
 import { check } from "../memory/check";
@@ -50,6 +52,7 @@ import { subflowCapacity, subflowSlab } from "./store";
 @inline const MAP_LOG_OFFSET: usize = 144;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
+@inline const MAP_SUMS_OFFSET: usize = 296;
 
 /** Bits of Subflow.flags. */
 export const enum SubflowBit {
@@ -152,6 +155,10 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 @inline export function mapLogOf(subflow: Subflow): MapLog {
   return changetype<MapLog>(changetype<usize>(subflow) + MAP_LOG_OFFSET);
+}
+
+@inline export function mapSumsOf(subflow: Subflow): MapSums {
+  return changetype<MapSums>(changetype<usize>(subflow) + MAP_SUMS_OFFSET);
 }
 
 /** Our address of the subflow, 16 octets. */

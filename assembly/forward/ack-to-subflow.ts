@@ -30,6 +30,7 @@ import { forgeAckWith, writeDataAck } from "../signalling/forge";
 import { writeCapableAck } from "../wire/mptcp-options";
 import { TCP_ACK } from "../wire/tcp";
 import { sackLeft, sackRight, tcpOptionsAt, tcpOptionsParse, writeSackBlocks } from "../wire/tcp-options";
+import { capableFlags } from "./handshake";
 import { rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut } from "./segment";
 
@@ -236,7 +237,7 @@ export function ackToSubflow(connection: Connection, segment: Segment): void {
   subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
   let end = REWRITE_OPTIONS;
   if (unconfirmed && subflowHas(subflow, SubflowBit.INITIAL)) {
-    end = writeCapableAck(end, 0x01, connection.localKey, connection.remoteKey);
+    end = writeCapableAck(end, capableFlags(connection), connection.localKey, connection.remoteKey);
   } else {
     end = writeDataAck(connection, end);
     end = writeProjectedSack(connection, subflow, end, SACK_BLOCKS_PURE);

@@ -185,7 +185,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     resetBoth(connection, Reason.NO_DSS);
     return;
   }
-  if ((options.present & (1 << MP_FAIL)) != 0 && peerFail(connection, segment)) return;
+  if ((options.present & (1 << MP_FAIL)) != 0 && peerFail(connection, subflow, segment)) return;
   controlOptions(connection, subflow, options);
   if ((options.present & (1 << DSS)) != 0 && options.danOctets != 0) confirm(connection);
   takePeerAck(connection, subflow, segment);

@@ -9,7 +9,7 @@
 
 import { CONFIG, ConfigFlag, DropReason, EngineConfig, SetOperationKind, SubflowState } from "../abi";
 import { entropyHas, nowUs } from "../clock";
-import { Connection } from "../connection/connection";
+import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { idsnOfDigest, keyDraw, tokenOf } from "../connection/keys";
 import { subflowCreate } from "../connection/lifecycle";
 import { findToken, insertToken } from "../connection/lookup";
@@ -17,7 +17,9 @@ import { pathOfAddress, smallestMss } from "../connection/paths";
 import { Subflow, subflowAt, SubflowBit } from "../connection/subflow";
 import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { setOperation } from "../set-operations";
-import { CAPABLE_CHECKSUM, MP_CAPABLE, MptcpOptions, mptcpOptionsAt, mptcpParse } from "../wire/mptcp-options";
+import {
+  CAPABLE_CHECKSUM, CAPABLE_HMAC_SHA256, MP_CAPABLE, MptcpOptions, mptcpOptionsAt, mptcpParse,
+} from "../wire/mptcp-options";
 import { TCP_OPTIONS_MAX } from "../wire/tcp";
 import { MSS_DEFAULT, tcpOptionsAt, tcpOptionsParse } from "../wire/tcp-options";
 import { acceptUntouched, destinationOf, dropSegment, rewrite, Segment, sourceOf } from "./segment";
@@ -42,13 +44,24 @@ export function parseOptions(segment: Segment): void {
   mptcpParse(segment.tcp, segment.tcpHeaderLength, mptcpOptionsAt(MPTCP_OPTIONS));
 }
 
-/**
- * True if an MP_CAPABLE of `length` was parsed that asks for no checksums. Version, algorithm and B are as they
- * must be: the parser takes no other.
- */
+/** True if an MP_CAPABLE of `length` was parsed. Version, algorithm and B are as they must be: no other is. */
 export function capableAgreed(options: MptcpOptions, length: u32): bool {
-  if ((options.present & (1 << MP_CAPABLE)) == 0 || options.capableLength != length) return false;
-  return (options.capableFlags & CAPABLE_CHECKSUM) == 0;
+  return (options.present & (1 << MP_CAPABLE)) != 0 && options.capableLength == length;
+}
+
+/** True if an MP_CAPABLE was parsed that demands checksums. */
+export function asksForChecksums(options: MptcpOptions): bool {
+  return (options.present & (1 << MP_CAPABLE)) != 0 && (options.capableFlags & CAPABLE_CHECKSUM) != 0;
+}
+
+/** True if we demand checksums of every peer. */
+export function checksumsWanted(): bool {
+  return (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.CHECKSUM) != 0;
+}
+
+/** Flags of our MP_CAPABLE once the peer has been heard: A if either end demands checksums (RFC 8684 §3.1). */
+export function capableFlags(connection: Connection): u32 {
+  return CAPABLE_HMAC_SHA256 | (hasFlag(connection, ConnectionFlag.CHECKSUM) ? CAPABLE_CHECKSUM : 0);
 }
 
 /** Draws our key so that its token is unique and its low bits name this shard; false when the entropy is at its end. */

@@ -14,12 +14,14 @@ import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit } from "../connection/subflow";
 import { count, countDrop } from "../counters";
 import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
-import { CAPABLE_HMAC_SHA256, CAPABLE_NO_JOIN, mptcpOptionsAt, writeCapableSyn } from "../wire/mptcp-options";
+import {
+  CAPABLE_CHECKSUM, CAPABLE_HMAC_SHA256, CAPABLE_NO_JOIN, mptcpOptionsAt, writeCapableSyn,
+} from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
 import { copySynOptions, NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt } from "../wire/tcp-options";
 import {
-  bypass, capableAgreed, clampedMss, createInitial, drawKey, keepTuple, mayConvert, NO_CLAMP,
-  parseOptions, startReceive, startSubflowSend, takePeerKey,
+  asksForChecksums, bypass, capableAgreed, checksumsWanted, clampedMss, createInitial, drawKey, keepTuple, mayConvert,
+  NO_CLAMP, parseOptions, startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
 
@@ -96,7 +98,8 @@ function noteHostSyn(connection: Connection, segment: Segment, options: TcpOptio
 /** The SYN on the wire: no timestamps, no Fast Open, no ECN, no payload, MP_CAPABLE v1. */
 function sendHostSyn(segment: Segment): void {
   const octets = copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, NO_CLAMP);
-  const end = writeCapableSyn(REWRITE_OPTIONS + octets, CAPABLE_HMAC_SHA256);
+  const flags = CAPABLE_HMAC_SHA256 | (checksumsWanted() ? CAPABLE_CHECKSUM : 0);
+  const end = writeCapableSyn(REWRITE_OPTIONS + octets, flags);
   segmentCut(segment, 0);
   keepTuple(segment, TCP_SYN, end);
 }
@@ -156,6 +159,7 @@ export function peerSynAck(connection: Connection, subflow: Subflow, segment: Se
     connection.peerWindowRight = connection.dsnUna + <u64>segment.window;
     connection.mss = clampedMss(options.mss, sourceOf(), CAPABLE_DATA_OVERHEAD, true);
     if ((mptcp.capableFlags & CAPABLE_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
+    if (checksumsWanted() || asksForChecksums(mptcp)) setFlag(connection, ConnectionFlag.CHECKSUM);
     subflow.state = <u8>SubflowState.ESTABLISHED;
     connectionSetOperation(connection, SetOperationKind.ADD_CONVERTED);
     connectionEstablish(connection);

@@ -33,6 +33,7 @@ import { DSS, DSS_DATA_FIN, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../
 import { TCP_ACK, TCP_FIN, TCP_PSH } from "../wire/tcp";
 import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
 import { passNewsBesideOld, writeHostOptions } from "./ack-to-tcp";
+import { Judged, judgeMapping, mappingAltered, sumArrival, sumSettle, sumTakeBack } from "./checksums";
 import { rewriteToHost, traceReceived } from "./route";
 import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
 
@@ -41,37 +42,59 @@ const enum Mapping {
   TAKEN = 1,
   REFUSED = 2, // table full: the packet is lost, the peer sends it again
   INFINITE = 3, // data-level length 0: fallback (RFC 8684 §3.7)
+  ALTERED = 4, // its octets do not have its checksum
 }
 
-/** Takes the packet's mapping into the RECV table and notes a DATA_FIN. */
-export function takeMapping(connection: Connection, subflow: Subflow, segment: Segment): Mapping {
-  const options = mptcpOptionsAt(MPTCP_OPTIONS);
-  let dsn: Dsn;
-  let ssnRel: u32;
-  let length: u32;
+/** The mapping of a packet, as readMapping() found it. */
+let mapDsn: Dsn = 0;
+let mapSsnRel: u32 = 0;
+let mapLength: u32 = 0; // octets of payload
+let mapFin: u32 = 0; // 1 if its length counts a DATA_FIN, too
+let mapHasChecksum: bool = false;
+let mapChecksum: u32 = 0;
+
+/** Reads what the packet's options map. */
+function readMapping(connection: Connection, options: MptcpOptions): Mapping {
   if ((options.present & (1 << DSS)) != 0 && options.dsnOctets != 0) {
     if (options.dataLength == 0) return Mapping.INFINITE;
-    dsn = options.dsnOctets == 8 ? options.dsn : expand(<u32>options.dsn, connection.rcvDsnMax);
+    mapDsn = options.dsnOctets == 8 ? options.dsn : expand(<u32>options.dsn, connection.rcvDsnMax);
+    mapSsnRel = options.ssnRel;
+    mapFin = (options.dssFlags & DSS_DATA_FIN) != 0 ? 1 : 0;
+    mapLength = options.dataLength - mapFin;
+    mapHasChecksum = options.dssHasChecksum != 0;
+    mapChecksum = options.dssChecksum;
     if (options.dsnOctets == 4) setFlag(connection, ConnectionFlag.SHORT_DSN);
-    ssnRel = options.ssnRel;
-    length = options.dataLength;
-    if ((options.dssFlags & DSS_DATA_FIN) != 0) {
-      length -= 1;
-      notePeerFin(connection, dsn + <u64>length, segment.payloadLength != 0);
-    }
-  } else if ((options.present & (1 << MP_CAPABLE)) != 0 && options.capableLength >= 22) {
-    dsn = connection.remoteIdsn + 1;
-    ssnRel = 1;
-    length = options.capableDataLength;
-  } else {
-    return Mapping.NONE;
+    return Mapping.TAKEN;
   }
-  if (length == 0) return Mapping.TAKEN; // DATA_FIN alone
-  const ssn = subflow.irs + ssnRel;
+  if ((options.present & (1 << MP_CAPABLE)) == 0 || options.capableLength < 22) return Mapping.NONE;
+  mapDsn = connection.remoteIdsn + 1;
+  mapSsnRel = 1;
+  mapFin = 0;
+  mapLength = options.capableDataLength;
+  mapHasChecksum = options.capableHasChecksum != 0;
+  mapChecksum = options.capableChecksum;
+  return Mapping.TAKEN;
+}
+
+/** Takes the packet's mapping into the RECV table, if its checksum is right so far, and notes a DATA_FIN. */
+export function takeMapping(connection: Connection, subflow: Subflow, segment: Segment): Mapping {
+  const found = readMapping(connection, mptcpOptionsAt(MPTCP_OPTIONS));
+  if (found != Mapping.TAKEN) return found;
+  const checksums = hasFlag(connection, ConnectionFlag.CHECKSUM);
+  if (checksums != mapHasChecksum) return Mapping.NONE; // not what was agreed on: as if it were not there
+  const ssn = subflow.irs + mapSsnRel;
   // A mapping far from the packet or from the stream is none that a sane peer sends.
-  if (ssn - segment.segSeq + SEQUENCE_SPAN > 2 * SEQUENCE_SPAN) return Mapping.NONE;
-  if (dsn - connection.rcvDan + <u64>SEQUENCE_SPAN > <u64>(2 * SEQUENCE_SPAN)) return Mapping.NONE;
-  return recvTableAdd(recvTableOf(subflow), ssn, dsn, length) == RecvAdd.FULL ? Mapping.REFUSED : Mapping.TAKEN;
+  const near = ssn - segment.segSeq + SEQUENCE_SPAN <= 2 * SEQUENCE_SPAN &&
+    mapDsn - connection.rcvDan + <u64>SEQUENCE_SPAN <= <u64>(2 * SEQUENCE_SPAN);
+  if (checksums && (near || mapLength == 0)) {
+    const judged = judgeMapping(subflow, segment, ssn, mapDsn, mapLength, mapFin, mapSsnRel, mapChecksum);
+    if (judged == Judged.WRONG) return mapLength == 0 ? Mapping.NONE : Mapping.ALTERED;
+    if (judged == Judged.NO_ROOM) return Mapping.REFUSED;
+  }
+  if (mapFin != 0) notePeerFin(connection, mapDsn + <u64>mapLength, segment.payloadLength != 0);
+  if (mapLength == 0) return Mapping.TAKEN; // DATA_FIN alone
+  if (!near) return Mapping.NONE;
+  return recvTableAdd(recvTableOf(subflow), ssn, mapDsn, mapLength) == RecvAdd.FULL ? Mapping.REFUSED : Mapping.TAKEN;
 }
 
 /**
@@ -150,6 +173,7 @@ function bookArrival(
 ): bool {
   const arrival = rangesAdd(rangesOf(subflow), ssn, ssn + octets);
   if (arrival == Arrival.FULL) {
+    sumTakeBack(subflow, segment, segment.segSeq);
     dropSegment(segment, DropReason.RECV_TABLE_FULL);
     return false;
   }
@@ -188,10 +212,12 @@ function forwardRest(connection: Connection, subflow: Subflow, segment: Segment,
   let left = segment.payloadLength - octets;
   while (left != 0) {
     const mapped = recvTableFind(recvTableOf(subflow), ssn, OUT);
-    if (mapped == 0) return; // the peer sends it again, with a mapping
     const dsn = load<u64>(OUT);
     const piece = min<u32>(min<u32>(mapped, left), 1400); // any MTU that carries IPv6 will do over lo
-    rangesAdd(rangesOf(subflow), ssn, ssn + piece);
+    if (mapped == 0 || rangesAdd(rangesOf(subflow), ssn, ssn + piece) == Arrival.FULL) {
+      sumTakeBack(subflow, segment, ssn); // the peer sends it again, with a mapping
+      return;
+    }
     noteHighest(connection, subflow, ssn, dsn, piece);
     const flags = TCP_ACK | TCP_PSH | (endsWithFin(connection, dsn + <u64>piece) ? TCP_FIN : 0);
     forgePacket(
@@ -216,6 +242,10 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
     infiniteMapping(connection, subflow, segment);
     return;
   }
+  if (mapping == Mapping.ALTERED) {
+    mappingAltered(connection, subflow, segment, false);
+    return;
+  }
   let mapped = recvTableFind(recvTableOf(subflow), segment.segSeq, OUT);
   // A repetition without a mapping of its own, partly acknowledged: what the table still knows begins at the SAN.
   const below = subflow.rcvSan - segment.segSeq;
@@ -227,9 +257,18 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
     unmapped(connection, subflow, segment);
     return;
   }
-  const ssn = segment.segSeq;
   const dsn = load<u64>(OUT);
-  const octets = min<u32>(mapped, segment.payloadLength);
+  if (!sumArrival(subflow, segment)) {
+    mappingAltered(connection, subflow, segment, true);
+    return;
+  }
+  forwardMapped(connection, subflow, segment, dsn, min<u32>(mapped, segment.payloadLength));
+  sumSettle(subflow);
+}
+
+/** Forwards a packet whose first `octets` octets are mapped to [dsn, …). */
+function forwardMapped(connection: Connection, subflow: Subflow, segment: Segment, dsn: Dsn, octets: u32): void {
+  const ssn = segment.segSeq;
   if (!bookArrival(connection, subflow, segment, ssn, dsn, octets)) return;
   if (dsnLeq(dsn + <u64>octets, connection.rcvDan)) passNewsBesideOld(connection);
   if (octets < segment.payloadLength) {

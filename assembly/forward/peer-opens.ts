@@ -17,15 +17,16 @@ import { setOperation } from "../set-operations";
 import { advertiseStart } from "../signalling/addresses";
 import { forgeAck } from "../signalling/forge";
 import {
-  CAPABLE_HMAC_SHA256, CAPABLE_NO_JOIN, MptcpOptions, mptcpOptionsAt, writeCapableSyn, writeCapableSynAck,
+  CAPABLE_CHECKSUM, CAPABLE_HMAC_SHA256, CAPABLE_NO_JOIN, MptcpOptions, mptcpOptionsAt, writeCapableSyn,
+  writeCapableSynAck,
 } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
 import {
   copySynOptions, NO_WINDOW_SCALE, tcpHasMptcp, TcpOptions, tcpOptionsAt, tcpOptionsParse,
 } from "../wire/tcp-options";
 import {
-  capableAgreed, clampedMss, createInitial, drawKey, keepTuple, mayConvert, NO_CLAMP,
-  startReceive, startSubflowSend, takePeerKey,
+  asksForChecksums, capableAgreed, capableFlags, checksumsWanted, clampedMss, createInitial, drawKey, keepTuple,
+  mayConvert, NO_CLAMP, startReceive, startSubflowSend, takePeerKey,
 } from "./handshake";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentCut, sourceOf } from "./segment";
 
@@ -70,7 +71,8 @@ export function peerSyn(segment: Segment, index: u32): void {
   let end: usize = REWRITE_OPTIONS;
   end += copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, connection.mss);
   // A port that we have not heard yet may speak MPTCP itself: leave it the chance to say so.
-  if (listenerOf(segment.destinationPort) == Listener.UNKNOWN) end = writeCapableSyn(end, CAPABLE_HMAC_SHA256);
+  const flags = CAPABLE_HMAC_SHA256 | (mptcp.capableFlags & CAPABLE_CHECKSUM);
+  if (listenerOf(segment.destinationPort) == Listener.UNKNOWN) end = writeCapableSyn(end, flags);
   segmentCut(segment, 0);
   keepTuple(segment, TCP_SYN, end);
 }
@@ -84,6 +86,7 @@ function noteSyn(
   connection.peerScale = subflow.peerScale;
   if (options.sackPermitted != 0) setFlag(connection, ConnectionFlag.SACK);
   if ((mptcp.capableFlags & CAPABLE_NO_JOIN) != 0) setFlag(connection, ConnectionFlag.PEER_NO_JOIN);
+  if (checksumsWanted() || asksForChecksums(mptcp)) setFlag(connection, ConnectionFlag.CHECKSUM);
   connection.mss = clampedMss(options.mss, sourceOf(), DSS_OVERHEAD, false);
   connection.dsnNxt = connection.localIdsn + 1;
   connection.dsnUna = connection.dsnNxt;
@@ -130,7 +133,7 @@ export function hostSynAck(connection: Connection, segment: Segment): void {
   connection.synCount = 1;
   connectionSetOperation(connection, SetOperationKind.ADD_CONVERTED);
   const octets = copySynOptions(segment.tcp, segment.tcpHeaderLength, REWRITE_OPTIONS, NO_CLAMP);
-  const end = writeCapableSynAck(REWRITE_OPTIONS + octets, CAPABLE_HMAC_SHA256, connection.localKey);
+  const end = writeCapableSynAck(REWRITE_OPTIONS + octets, capableFlags(connection), connection.localKey);
   segmentCut(segment, 0);
   keepTuple(segment, TCP_SYN | TCP_ACK, end);
 }
@@ -150,9 +153,12 @@ function stepAside(connection: Connection, segment: Segment): void {
 export function peerThirdAck(connection: Connection, subflow: Subflow, segment: Segment): bool {
   const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
   const isAck = (segment.flags & TCP_ACK) != 0 && segment.segAck == subflow.iss + 1;
-  const length: u32 = segment.payloadLength != 0 ? 22 : 20;
-  const agreed =
-    capableAgreed(mptcp, length) && mptcp.receiverKey == connection.localKey && mptcp.senderKey != 0;
+  // What the SYNs have agreed on is confirmed by its A flag (RFC 8684 §3.1), which may also be the first to say so.
+  const checksums = asksForChecksums(mptcp);
+  const length: u32 = segment.payloadLength == 0 ? 20 : checksums ? 24 : 22;
+  const confirmed = checksums || !hasFlag(connection, ConnectionFlag.CHECKSUM);
+  const keysFit = mptcp.receiverKey == connection.localKey && mptcp.senderKey != 0;
+  const agreed = capableAgreed(mptcp, length) && keysFit && confirmed;
   if (!isAck) {
     acceptUntouched(segment);
     return false;
@@ -162,6 +168,7 @@ export function peerThirdAck(connection: Connection, subflow: Subflow, segment: 
     connectionFallback(connection, Reason.NO_MPTCP_IN_ACK);
     return false;
   }
+  if (checksums) setFlag(connection, ConnectionFlag.CHECKSUM);
   takePeerKey(connection, mptcp.senderKey);
   subflow.state = <u8>SubflowState.ESTABLISHED;
   subflow.ssnUna = segment.segAck;

@@ -126,6 +126,16 @@ export function segmentVerify(segment: Segment): bool {
   return true;
 }
 
+/** Sum of `length` octets at `at`, which lie in the payload; that of all of it is computed once. */
+export function payloadSumOf(segment: Segment, at: usize, length: u32): u64 {
+  if (at != <usize>segment.payload || length != segment.payloadLength) return sumOctets(at, length);
+  if (segment.payloadSummed == 0) {
+    segment.payloadSum = sumOctets(at, length);
+    segment.payloadSummed = 1;
+  }
+  return segment.payloadSum;
+}
+
 /** Cuts the payload to its first `octets`; its sum is no longer known. */
 export function segmentCut(segment: Segment, octets: u32): void {
   segment.payloadLength = octets;
@@ -186,11 +196,8 @@ export function rewrite(
   memory.copy(tcp + 20, REWRITE_OPTIONS, optionsLength);
   // The kernel computes the checksum of a super-packet that leaves; every other one must be complete.
   if (segment.hook != Hook.LOCAL_OUT || (segment.packetFlags & PacketFlag.GSO) == 0) {
-    if (segment.payloadSummed == 0) {
-      segment.payloadSum = sumOctets(segment.payload, segment.payloadLength);
-      segment.payloadSummed = 1;
-    }
-    tcpChecksumFillWithPayloadSum(packet, tcp, headerLength, segment.payloadLength, segment.payloadSum);
+    const payload = payloadSumOf(segment, segment.payload, segment.payloadLength);
+    tcpChecksumFillWithPayloadSum(packet, tcp, headerLength, segment.payloadLength, payload);
   }
   segment.packet = <u32>packet;
   segment.tcp = <u32>tcp;

@@ -27,7 +27,7 @@ import { standbyNow } from "../handover/standby";
 import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
-import { dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
+import { Dsn, dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeAck, forgeAckWith, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
 import { writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
@@ -268,6 +268,16 @@ export function resetAtOnce(connection: Connection): void {
   fastcloseAll(connection, 0);
 }
 
+/**
+ * Octets of the peer were altered on their way, and the host may have some of them, or there is no other way for them:
+ * ends the connection on both sides. `failedDsn`: first octet of the mapping (RFC 8684 §3.7).
+ */
+export function resetAltered(connection: Connection, subflow: Subflow, failedDsn: Dsn): void {
+  const end = writeFastclose(writeFail(FORGE_OPTIONS, failedDsn), connection.remoteKey);
+  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+  resetBoth(connection, Reason.CHECKSUM);
+}
+
 /** Ends the connection on both sides, and lingers. */
 export function resetBoth(connection: Connection, reason: Reason): void {
   resetAtOnce(connection);
@@ -353,10 +363,16 @@ export function fallBackToo(connection: Connection, segment: Segment): bool {
   return true;
 }
 
-/** MP_FAIL of the peer: it goes on as plain TCP. The packet passes untouched, and so does all that follows. */
-export function peerFail(connection: Connection, segment: Segment): bool {
+/**
+ * MP_FAIL of the peer on an acknowledgement: it goes on as plain TCP, and wants to hear the same of us (RFC 8684 §3.7:
+ * Linux resets the subflow if it does not). The packet passes untouched, and so does all that follows. On a RST the
+ * option says why the subflow ends, and nothing else has to be done.
+ */
+export function peerFail(connection: Connection, subflow: Subflow, segment: Segment): bool {
+  count(Counter.MP_FAIL_RECEIVED);
   const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
-  if (hasFlag(connection, obstacles)) return false;
+  if (hasFlag(connection, obstacles) || !numbersAreHosts(connection, subflow)) return false;
+  forgeAckWith(connection, subflow, writeFail(FORGE_OPTIONS, connection.rcvDan));
   acceptUntouched(segment);
   connectionFallback(connection, Reason.INFINITE_MAPPING);
   return true;

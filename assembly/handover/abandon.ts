@@ -32,10 +32,15 @@ import { handoverEnd, reconsider } from "./switch";
 @inline export const RST_PERFORMANCE: u32 = 5;
 @inline export const RST_MIDDLEBOX: u32 = 6;
 
+/** Sends RST with MP_TCPRST(`rstReason`) on `subflow`, behind the options between FORGE_OPTIONS and `optionsEnd`. */
+export function resetSubflowWith(subflow: Subflow, rstReason: u32, optionsEnd: usize): void {
+  const end = writeTcpRst(optionsEnd, 0, rstReason);
+  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+}
+
 /** Sends RST with MP_TCPRST(`rstReason`) on `subflow`. */
 export function resetSubflow(subflow: Subflow, rstReason: u32): void {
-  const end = writeTcpRst(FORGE_OPTIONS, 0, rstReason);
-  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+  resetSubflowWith(subflow, rstReason, FORGE_OPTIONS);
 }
 
 /**

@@ -1,10 +1,13 @@
-import { RUN_SIZE, runAlloc, runAt, runFree } from "../memory/runs";
-import { San, Ssn, seqGeq, seqGt } from "../seq/space";
+import { check } from "../memory/check";
+import { RUN_SIZE, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
+import { San, Ssn, seqGeq, seqGt, seqLt } from "../seq/space";
 
-// The log of a subflow's long maps. A super-packet gets one DSS, and the kernel copies it to every
-// segment; a Linux receiver that holds a part of such a map resets the subflow if a retransmission
-// in it carries another triple. So the maps that are longer than one packet are kept until the
-// subflow has acknowledged them, and are repeated identically.
+// The log of a subflow's maps that have to be repeated as they were. A super-packet gets one DSS, and the
+// kernel copies it to every segment; a Linux receiver that holds a part of such a map resets the subflow if
+// a retransmission in it carries another triple. So the maps that are longer than one packet are kept until
+// the subflow has acknowledged them. With checksums all are: Linux sums what follows the octets that it has
+// read, so that a map over a part of them and new ones would never be right; and the sum of a map's payload
+// is known only while all of it is there.
 //
 // The DSN is not kept: the SEND table has it. Maps are kept in the order in which they were
 // sent; that is SSN order but for segments that the host sent late. Nothing depends on the order
@@ -18,6 +21,8 @@ import { San, Ssn, seqGeq, seqGt } from "../seq/space";
  */
 @inline export const MAP_LOG_MAX: u32 = isDefined(ENGINE_DEBUG) ? 24 : 1536;
 @inline const PER_CHUNK: u32 = 3;
+/** Runs that sendTableMap() takes at most. */
+@inline const RUNS_BESIDE: u32 = 2;
 
 // A chunk of the log, one run slot:
 //
@@ -25,7 +30,7 @@ import { San, Ssn, seqGeq, seqGt } from "../seq/space";
 //      0     4  next   index of the following chunk, 0 = last
 //      4     2  first  entries before this one are forgotten
 //      6     2  used   entries before this one are written
-//      8     8  entry 0: ssn u32, absolute; length u32, octets
+//      8     8  entry 0: ssn u32, absolute; length u16, octets; sum u16 of them, folded, 0 without checksums
 //     16     8  entry 1
 //     24     8  entry 2
 //
@@ -38,11 +43,14 @@ export class MapChunk {
   first: u16;
   used: u16;
   ssn0: Ssn;
-  length0: u32;
+  length0: u16;
+  sum0: u16;
   ssn1: Ssn;
-  length1: u32;
+  length1: u16;
+  sum1: u16;
   ssn2: Ssn;
-  length2: u32;
+  length2: u16;
+  sum2: u16;
 }
 if (offsetof<MapChunk>() != RUN_SIZE) ERROR("MapChunk: size moved");
 if (offsetof<MapChunk>("ssn0") != 8) ERROR("MapChunk.ssn0 moved");
@@ -51,13 +59,13 @@ if (offsetof<MapChunk>("ssn0") != 8) ERROR("MapChunk.ssn0 moved");
 //      0     4  head   index of the oldest chunk, 0 = empty
 //      4     4  tail   index of the newest chunk
 //      8     4  count  maps
-//     12     4  (zero)
+//     12     4  end    behind the highest map that was ever added
 @final @unmanaged
 export class MapLog {
   head: u32;
   tail: u32;
   count: u32;
-  zero: u32;
+  end: Ssn;
 }
 if (offsetof<MapLog>() != MAP_LOG_SIZE) ERROR("MapLog: size moved");
 
@@ -70,8 +78,17 @@ if (offsetof<MapLog>() != MAP_LOG_SIZE) ERROR("MapLog: size moved");
   return runAt(index) + 8 + <usize>entry * 8;
 }
 
-/** Adds the map [ssn, ssn + length). False, and nothing changed, if there is no room. */
-export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32): bool {
+/** Octets of the map at `entry`. */
+@inline function lengthAt(entry: usize): u32 {
+  return load<u16>(entry, 4);
+}
+
+/**
+ * Adds the map [ssn, ssn + length), at most 65,535 octets, whose payload has the folded sum `sum`. False, and nothing
+ * changed, if there is no room.
+ */
+export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32, sum: u32): bool {
+  check(length <= 0xffff);
   if (log.count >= MAP_LOG_MAX) return false;
   let index = log.tail;
   if (index == 0 || chunkAt(index).used == PER_CHUNK) {
@@ -84,33 +101,53 @@ export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32): bool {
   const chunk = chunkAt(index);
   const entry = entryAt(index, chunk.used);
   store<u32>(entry, ssn);
-  store<u32>(entry, length, 4);
+  store<u32>(entry, length | (sum << 16), 4);
+  const end = ssn + length;
+  if (log.count == 0 || seqGt(end, log.end)) log.end = end;
   chunk.used += 1;
   log.count += 1;
   return true;
 }
 
-/** Finds the logged map that contains `ssn`: stores its first SSN at `out` and its length at `out + 4`. */
+/** True if one more map can surely be added, behind a change of a SEND table. */
+export function mapLogHasRoom(log: MapLog): bool {
+  return log.count < MAP_LOG_MAX && runsFree() > RUNS_BESIDE;
+}
+
+/** Finds the logged map that contains `ssn`: stores its first SSN at `out`, its length at `out + 4`, its sum behind. */
 export function mapLogFind(log: MapLog, ssn: Ssn, out: usize): bool {
-  if (log.count == 0) return false;
   // What is asked for is nearly always the map just appended, or octets behind all maps.
-  const newest = entryAt(log.tail, <u32>chunkAt(log.tail).used - 1);
-  if (ssn - load<u32>(newest) < load<u32>(newest, 4)) {
-    store<u64>(out, load<u64>(newest));
-    return true;
-  }
-  if (seqGeq(ssn, load<u32>(newest) + load<u32>(newest, 4))) return false;
+  if (log.count == 0 || seqGeq(ssn, log.end)) return false;
+  if (found(entryAt(log.tail, <u32>chunkAt(log.tail).used - 1), ssn, out)) return true;
   for (let index = log.head; index != 0; index = chunkAt(index).next) {
     const used: u32 = chunkAt(index).used;
     for (let i: u32 = chunkAt(index).first; i < used; i++) {
-      const entry = entryAt(index, i);
-      if (ssn - load<u32>(entry) < load<u32>(entry, 4)) {
-        store<u64>(out, load<u64>(entry));
-        return true;
-      }
+      if (found(entryAt(index, i), ssn, out)) return true;
     }
   }
   return false;
+}
+
+/** Writes the map at `entry` to `out` if it contains `ssn`. */
+function found(entry: usize, ssn: Ssn, out: usize): bool {
+  if (ssn - load<u32>(entry) >= lengthAt(entry)) return false;
+  store<u32>(out, load<u32>(entry));
+  store<u32>(out, lengthAt(entry), 4);
+  store<u32>(out, load<u16>(entry, 6), 8);
+  return true;
+}
+
+/** The first SSN of (ssn, end) that lies in a logged map; `end` if there is none. */
+export function mapLogNext(log: MapLog, ssn: Ssn, end: Ssn): Ssn {
+  if (log.count == 0 || seqGeq(ssn, log.end)) return end;
+  for (let index = log.head; index != 0; index = chunkAt(index).next) {
+    const used: u32 = chunkAt(index).used;
+    for (let i: u32 = chunkAt(index).first; i < used; i++) {
+      const first = load<u32>(entryAt(index, i));
+      if (seqGt(first, ssn) && seqLt(first, end)) end = first;
+    }
+  }
+  return end;
 }
 
 /** Forgets the maps that lie wholly below `san`; one behind a map that does not, when that one goes. */
@@ -119,7 +156,7 @@ export function mapLogTrim(log: MapLog, san: San): void {
     const chunk = chunkAt(log.head);
     while (chunk.first < chunk.used) {
       const entry = entryAt(log.head, chunk.first);
-      if (seqGt(load<u32>(entry) + load<u32>(entry, 4), san)) return;
+      if (seqGt(load<u32>(entry) + lengthAt(entry), san)) return;
       chunk.first += 1;
       log.count -= 1;
     }

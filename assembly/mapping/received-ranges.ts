@@ -162,6 +162,24 @@ export function rangesContiguous(ranges: ReceivedRanges, from: Ssn): Ssn {
   return from;
 }
 
+/** The first octets of [left, right) that have not arrived: stores {from u32, to u32} at `out`. False if all have. */
+export function rangesMissing(ranges: ReceivedRanges, left: Ssn, right: Ssn, out: usize): bool {
+  const tail = ranges.tail;
+  const ahead = tail == 0 || seqGeq(left, rangeEntryAt(tail).right); // in order: the common case
+  for (let index = ahead ? 0 : ranges.head; index != 0; index = rangeEntryAt(index).next) {
+    const entry = rangeEntryAt(index);
+    if (seqLt(left, entry.left)) {
+      right = seqMin(right, entry.left);
+      break;
+    }
+    left = seqMax(left, entry.right);
+  }
+  if (seqGeq(left, right)) return false;
+  store<u32>(out, left);
+  store<u32>(out, right, 4);
+  return true;
+}
+
 /** Forgets everything below `ssn`. */
 export function rangesTrim(ranges: ReceivedRanges, ssn: Ssn): void {
   while (ranges.head != 0) {

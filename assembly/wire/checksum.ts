@@ -102,7 +102,19 @@ export function checksumCorrupt(tcp: usize): void {
   storeU16BE(tcp + CHECKSUM, loadU16BE(tcp + CHECKSUM) ^ 1);
 }
 
-/** The two octets of a 16-bit number exchanged. */
-@inline function swap16(value: u32): u32 {
+/** Sum of a mapping's pseudo-header (RFC 8684 §3.3.1); `length`, octets, counts the DATA_FIN. */
+export function mappingSum(dsn: u64, ssnRel: u32, length: u32): u64 {
+  const number = bswap<u64>(dsn);
+  return (number & LOW) + (number >> 32) + <u64>bswap<u32>(ssnRel) + <u64>swap16(length);
+}
+
+/** A mapping's checksum, as a number; `payloadSum`: of all the payload that it maps. */
+export function mappingChecksum(dsn: u64, ssnRel: u32, length: u32, payloadSum: u64): u32 {
+  if (faulty(Fault.DSS_CHECKSUM)) payloadSum += 1;
+  return swap16(~fold(mappingSum(dsn, ssnRel, length) + payloadSum) & 0xffff);
+}
+
+/** A sum in 16 bits that began at an odd offset, as if it had begun at an even one; and a number as a sum. */
+@inline export function swap16(value: u32): u32 {
   return ((value & 0xff) << 8) | ((value >> 8) & 0xff);
 }

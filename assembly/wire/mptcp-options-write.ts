@@ -90,6 +90,13 @@ export function writeDss(
   return p;
 }
 
+/** Adds `checksum`, 2 octets, to the DSS with a mapping or the MP_CAPABLE with data that stands at [start, p). */
+export function writeChecksum(start: usize, p: usize, checksum: u32): usize {
+  store<u8>(start, <u8>(p + 2 - start), 1);
+  storeU16BE(p, checksum);
+  return p + 2;
+}
+
 /**
  * 16 or 28 octets by family, + 2 with a `port`, − 8 for an echo. `address16`: 16 octets, ::ffff:a.b.c.d
  * for IPv4; `hmac8Ptr`: 8 octets, 0 for an echo.

@@ -22,7 +22,7 @@ import { TCP_ACK, tcpFlags, TCP_HEADER_MIN, TCP_RST, TCP_SYN } from "./tcp";
 import { optionLength, TCP_OPTION_MPTCP } from "./tcp-options";
 
 export {
-  writeAddAddr, writeCapableAck, writeCapableData, writeCapableSyn, writeCapableSynAck, writeDss,
+  writeAddAddr, writeCapableAck, writeCapableData, writeCapableSyn, writeCapableSynAck, writeChecksum, writeDss,
   writeFail, writeFastclose, writeJoinAck, writeJoinSyn, writeJoinSynAck, writePrio, writeRemoveAddr, writeTcpRst,
 } from "./mptcp-options-write";
 

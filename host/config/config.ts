@@ -50,6 +50,8 @@ export interface Config {
     rejoinGraceMs: number;
     /** Join every usable path in advance. */
     standby: boolean;
+    /** Demand checksums of every peer; who demands them of us gets them anyway. */
+    checksum: boolean;
   };
   control: { socket: string };
 }

@@ -164,6 +164,7 @@ function complete(document: ConfigFile, file: string): Config {
       // The engine takes 0 for "default"; a grace of 0 s is over at once.
       rejoinGraceMs: Math.max(1, Math.round((document.engine?.rejoin_grace ?? DEFAULT_REJOIN_GRACE_S) * 1000)),
       standby: document.engine?.standby ?? true,
+      checksum: document.engine?.checksum ?? false,
     },
     control: { socket: document.control?.socket ?? DEFAULT_SOCKET },
   };

@@ -19,7 +19,14 @@ export interface ConfigFile {
   }[];
   policy?: { default?: string; prefer?: string[]; advertise?: boolean };
   capacity?: { connections?: number; subflows?: number; runs?: number };
-  engine?: { queue?: number; batch?: number; ports?: string; rejoin_grace?: number; standby?: boolean };
+  engine?: {
+    queue?: number;
+    batch?: number;
+    ports?: string;
+    rejoin_grace?: number;
+    standby?: boolean;
+    checksum?: boolean;
+  };
   control?: { socket?: string };
 }
 
@@ -100,6 +107,7 @@ export const schema = table(
         expected: "seconds, from 0 (at once) to 86400",
       },
       standby: flag,
+      checksum: flag,
     }),
     control: table({
       socket: {

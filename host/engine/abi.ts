@@ -141,6 +141,8 @@ export const ConfigFlag = {
   SET_OPERATIONS: 2,
   /** active-standby joins every usable path in advance */
   STANDBY: 4,
+  /** demand checksums of mappings from every peer (RFC 8684 §3.3); else only those who demand them get any */
+  CHECKSUM: 8,
 } as const;
 export type ConfigFlag = (typeof ConfigFlag)[keyof typeof ConfigFlag];
 
@@ -488,6 +490,8 @@ export const Reason = {
   /** already there */
   EXISTS: 28,
   NOT_BUILT: 29,
+  /** a mapping's octets were altered on their way (RFC 8684 §3.7) */
+  CHECKSUM: 30,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -761,6 +765,8 @@ export const DropReason = {
   /** ADD_ADDR */
   CONTROL_OPTION_BAD_HMAC: 30,
   NO_ENTROPY: 31,
+  /** the packet's mapping has a wrong checksum */
+  DSS_CHECKSUM: 32,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -825,5 +831,8 @@ export const Counter = {
   SUBFLOWS_STALE: 46,
   /** closed for a hole that could never be filled */
   SUBFLOWS_POISONED: 47,
+  /** mappings of peers whose octets do not have their checksum */
+  CHECKSUM_ERRORS: 48,
+  MP_FAIL_RECEIVED: 49,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -40,6 +40,8 @@ export interface DataPathOptions {
     advertise: boolean;
     /** Join every usable path in advance. */
     standby: boolean;
+    /** Demand checksums of every peer. */
+    checksum: boolean;
   };
   /** ipsets that the engine keeps, null = none. They must exist. */
   sets: SetNames | null;
@@ -154,6 +156,7 @@ function nativeOptions(options: DataPathOptions): NativeOptions {
   let flags = 0;
   if (engine.advertise) flags |= ConfigFlag.ADVERTISE;
   if (engine.standby) flags |= ConfigFlag.STANDBY;
+  if (engine.checksum) flags |= ConfigFlag.CHECKSUM;
   if (options.sets !== null) flags |= ConfigFlag.SET_OPERATIONS;
   return {
     wasm: options.wasm,

@@ -36,6 +36,8 @@ export interface Conversation {
   hostRcvNxt: number;
   peerKey: bigint;
   localKey: bigint | undefined;
+  /** The peer demands checksums. */
+  checksum: boolean;
   peerDsn: bigint;
   dan: bigint;
   /** The host has sent its FIN, the peer its DATA_FIN: a sane end sends nothing new after that. */
@@ -102,6 +104,7 @@ export class World {
     const conversation: Conversation = {
       ...{ host: HOST[v], hostPort, peer, peerPort, hostOpens, hostIss, hostNxt: add(hostIss, 1), peerKey },
       ...{ hostRcvNxt: add(peerIss, 1), localKey: undefined, dan: 0n, hostClosed: false, peerClosed: false },
+      checksum: random.chance(0.25),
       peerDsn: BigInt.asUintN(64, p.keyDigest(peerKey).idsn + 1n),
       flows: [
         {
@@ -122,7 +125,7 @@ export class World {
     return fromPeer(random, conversation.flows[0] as Flow, {
       flags: "S",
       seq: peerIss,
-      options: [...options, p.capableSyn()],
+      options: [...options, p.capableSyn(flagsOf(conversation))],
     });
   }
 
@@ -284,16 +287,28 @@ function ackFields(random: Random, c: Conversation): Omit<p.Dss, "kind"> {
   return { dan: BigInt.asUintN(64, c.dan - behind), danOctets: random.pick([4, 4, 8]) };
 }
 
+/** Flags of the peer's MP_CAPABLE. */
+const flagsOf = (c: Conversation): number => (c.checksum ? 1 | p.CAPABLE_CHECKSUM : 1);
+
+/** The checksum of a mapping of payloadPattern(): mostly right, where checksums are agreed on. */
+function sumOf(random: Random, c: Conversation, map: { dsn: bigint; ssn: number; length: number; fin?: boolean }) {
+  if (random.chance(c.checksum ? 0.05 : 0.98)) return {};
+  const octets = p.payloadPattern(map.length - (map.fin ? 1 : 0));
+  return { checksum: random.chance(0.1) ? random.below(0x10000) : p.dssChecksum(map.dsn, map.ssn, map.length, octets) };
+}
+
 const peerHandshake: PeerSays = (random, c, flow) => {
   const { peerIss, engineNxt } = flow;
   if (flow !== c.flows[0]) return peerJoinAnswer(random, c, flow);
   const key = c.peerKey;
   if (c.hostOpens) {
-    const options = [...synOptions(random).filter(({ kind }) => kind !== "ts"), p.capableSynAck(key)];
+    const options = [...synOptions(random).filter(({ kind }) => kind !== "ts"), p.capableSynAck(key, flagsOf(c))];
     return fromPeer(random, flow, { flags: "SA", seq: peerIss, ack: engineNxt, options });
   }
-  if (c.localKey === undefined) return fromPeer(random, flow, { flags: "S", seq: peerIss, options: [p.capableSyn()] });
-  const options = [p.capableAck(key, c.localKey)];
+  const flags = flagsOf(c);
+  if (c.localKey === undefined)
+    return fromPeer(random, flow, { flags: "S", seq: peerIss, options: [p.capableSyn(flags)] });
+  const options = [p.capableAck(key, c.localKey, flags)];
   return fromPeer(random, flow, { flags: "A", seq: add(peerIss, 1), ack: engineNxt, options });
 };
 
@@ -340,8 +355,11 @@ const peerData: PeerSays = (random, c, flow) => {
   const length = random.chance(0.2) ? payload + random.below(3000) : payload;
   const map = { dsn, dsnOctets: random.pick([4, 8] as const), ssn, length, fin: random.chance(0.02) };
   const first = relative(flow) === 1 && !c.hostOpens && flow === c.flows[0] && c.localKey !== undefined;
-  let options: p.Option[] = [p.dss({ ...ackFields(random, c), ...map })];
-  if (first && random.chance(0.6)) options = [p.capableData(c.peerKey, c.localKey ?? 0n, payload)];
+  let options: p.Option[] = [p.dss({ ...ackFields(random, c), ...map, ...sumOf(random, c, map) })];
+  if (first && random.chance(0.6)) {
+    const sum = sumOf(random, c, { dsn, ssn: 1, length: payload });
+    options = [{ ...p.capableData(c.peerKey, c.localKey ?? 0n, payload, flagsOf(c)), ...sum }];
+  }
   if (random.chance(0.05)) options = [];
   if (map.fin && options.length > 0) c.peerClosed = true;
   if (random.chance(0.85)) flow.peerNxt = add(flow.peerNxt, payload);
@@ -356,13 +374,14 @@ const peerControl: PeerSays = (random, c, flow) => {
   const id = random.below(4);
   const port = random.chance(0.3) ? 5202 : undefined;
   const hmac = p.addAddrHmac(c.peerKey, local, id, address, port);
+  const fin = { dsn: c.peerDsn, ssn: 0, length: 1, fin: true };
   const options: p.Option[] = random.pick([
     [p.addAddr({ id, address, ...(port && { port }), hmac })],
     [p.addAddr({ id: 1 + random.below(3), address: random.pick(PATHS).address4 })],
     [p.removeAddr(id), p.dss(ackFields(random, c))],
     [p.mpPrio(random.chance(0.5)), p.dss(ackFields(random, c))],
     [p.mpFail(c.peerDsn)],
-    [p.dss({ ...ackFields(random, c), dsn: c.peerDsn, ssn: 0, length: 1, fin: true })],
+    [p.dss({ ...ackFields(random, c), ...fin, ...sumOf(random, c, fin) })],
     [p.dss({ dsn: c.peerDsn, ssn: relative(flow), length: 0 })],
   ]);
   c.peerClosed ||= options.some((option) => option.kind === "dss" && option.fin);

@@ -26,6 +26,7 @@ export interface Counters {
   duplicated: number;
   reordered: number;
   stripped: number;
+  altered: number;
   queuePeakMs: number;
   tcp: {
     segments: number;

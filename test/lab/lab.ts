@@ -28,6 +28,8 @@ export interface LabOptions {
   congestionControl?: string;
   /** Whether the hosts offer SACK (default: yes). */
   sack?: boolean;
+  /** Whether the hosts' own MPTCP demands checksums (default: no). */
+  checksum?: boolean;
 }
 
 const open = new Set<Lab>();
@@ -130,6 +132,7 @@ export class Lab {
     await this.sysctl(host.namespace, "net.mptcp.blackhole_timeout", "0");
     await this.sysctl(host.namespace, "net.ipv6.conf.default.accept_dad", "0");
     await this.sysctl(host.namespace, "net.ipv6.conf.default.router_solicitations", "0");
+    if (options.checksum) await this.sysctl(host.namespace, "net.mptcp.checksum_enabled", "1");
     if (options.sack === false) await this.sysctl(host.namespace, "net.ipv4.tcp_sack", "0");
     if (options.congestionControl) {
       await this.sysctl(host.namespace, "net.ipv4.tcp_congestion_control", options.congestionControl);

@@ -29,6 +29,8 @@ export interface PathParams {
   strip?: ("syn" | "synAck" | "thirdAck" | "data" | "ack" | "all")[];
   /** Overwritten by NOPs, or taken out of the header. */
   stripMode?: "nop" | "remove";
+  /** Segments with payload that have a byte of it changed, TCP's checksum mended. */
+  alterPercent?: number;
   /** Segments with more payload than this are cut, bytes; 0 = none. */
   splitBytes?: number;
   /** Gives segments other sequence numbers. For both directions, before a connection begins. */

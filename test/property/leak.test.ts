@@ -12,6 +12,7 @@ import type { Scene } from "../scene.ts";
 
 const CASES = Number(process.env.CASES ?? 30);
 const SIDES = ["a", "b"] as const;
+const DEFAULT_FLAGS = abi.ConfigFlag.ADVERTISE | abi.ConfigFlag.SET_OPERATIONS | abi.ConfigFlag.STANDBY;
 /** Longer than any deadline of the engine: a silent peer's FIN retries, TIME_WAIT, grace and half-open time-out. */
 const LONG_US = 400_000_000;
 
@@ -32,8 +33,8 @@ function liveState(scene: Scene): Record<string, number> {
 
 /** Packets were lost because a table had no room. */
 function tablesFull(scene: Scene): boolean {
-  const { RECV_TABLE_FULL, SEND_TABLE_FULL } = abi.DropReason;
-  return scene.dropped(RECV_TABLE_FULL) + scene.dropped(SEND_TABLE_FULL) > 0;
+  const { MAP_LOG_FULL, RECV_TABLE_FULL, SEND_TABLE_FULL } = abi.DropReason;
+  return [MAP_LOG_FULL, RECV_TABLE_FULL, SEND_TABLE_FULL].some((reason) => scene.dropped(reason) > 0);
 }
 
 /** Addresses parked and not given back. */
@@ -54,7 +55,9 @@ class Scenario {
 
   constructor(random: Random) {
     this.random = random;
-    this.duo = new Duo(random, { paths: 3 });
+    // One end demands checksums now and then: both compute them, and neither may find one wrong.
+    const flags = random.chance(0.4) ? { flags: DEFAULT_FLAGS | abi.ConfigFlag.CHECKSUM } : {};
+    this.duo = new Duo(random, { paths: 3, [random.pick(SIDES)]: flags });
     const { network } = this.duo;
     network.delayUs = random.pick([200, 5_000, 30_000]);
     this.connect();
@@ -178,6 +181,7 @@ function run(random: Random): void {
     for (const side of SIDES) {
       expect(liveState(duo[side]), `engine ${side}`).toEqual(fresh[side]);
       expect(parked(duo, side), `addresses parked at ${side}`).toBe(0);
+      expect(duo[side].counter(abi.Counter.CHECKSUM_ERRORS), `wrong checksums at ${side}`).toBe(0);
     }
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : error}\n${scenario.log.join("\n")}`, { cause: error });

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { loadInternals, OUT, TABLE, TABLE_2, TEST_BUILDS, u32, u64 } from "../internals.ts";
+import { type Internals, loadInternals, OUT, TABLE, TABLE_2, TEST_BUILDS, u32, u64 } from "../internals.ts";
 import { DSN_ORIGINS, forCases, type Random, SSN_ORIGINS, same } from "../model/random.ts";
 import { RangesModel, RecvModel } from "../model/recv-model.ts";
 
@@ -89,11 +89,32 @@ describe.each(TEST_BUILDS)("received ranges against their model (%s)", (build) =
           u32(internals.rangesContiguous(TABLE_2, u32(origin + ssn))),
           u32(origin + model.contiguous(ssn)),
         ]);
+        compareMissing(random, internals, view, model, origin);
       }
       internals.rangesFree(TABLE_2);
       same(internals.runsFree(), RUNS_TOTAL, "runsFree");
     });
   });
+
+  /** The first octets of an interval that are missing. */
+  function compareMissing(
+    random: Random,
+    internals: Internals,
+    view: DataView,
+    model: RangesModel,
+    origin: number,
+  ): void {
+    const left = random.below(OPERATIONS + 120);
+    const right = left + random.below(30);
+    const missing = Array.from({ length: right - left }, (_, i) => left + i).filter((ssn) => !model.octets.has(ssn));
+    const found = internals.rangesMissing(TABLE_2, u32(origin + left), u32(origin + right), OUT);
+    same(found, missing.length > 0 ? 1 : 0, "rangesMissing");
+    const [from] = missing;
+    if (from === undefined) return;
+    const to = from + missing.findIndex((ssn, i) => missing[i + 1] !== ssn + 1) + 1;
+    same(view.getUint32(OUT, true), u32(origin + from), "from");
+    same(view.getUint32(OUT + 4, true), u32(origin + to), "to");
+  }
 
   function compareContiguous(random: Random, both: (ssn: number) => [number, number]): void {
     for (let i = 0; i < 20; i++) {

@@ -1,7 +1,7 @@
 // One subflow as a router right in front of one end sees it: what this end sends must be one well-formed TCP
 // connection, and every octet of it must have one place in the stream for ever. (RFC 9293 §3.10, RFC 8684 §3.3)
 
-import { type Dss, option, type Packet } from "../packet.ts";
+import { type Dss, dssChecksum, option, type Packet } from "../packet.ts";
 import { type ConnectionRecord, demand, distance, isStream } from "./connection-record.ts";
 import { otherSide, type Side } from "./network.ts";
 import { Ranges } from "./ranges.ts";
@@ -123,6 +123,7 @@ export class SubflowCheck {
     this.demand(!this.reset, () => "something other than RST after RST");
     this.demand(p.flags.includes("A"), () => "no ACK flag");
     this.acknowledges(p);
+    this.summed(p);
     this.sends(p);
   }
 
@@ -137,6 +138,27 @@ export class SubflowCheck {
     if (!p.flags.includes("A")) return;
     this.demand(this.irs >= 0 && distance(this.irs, p.ack) === 1, () => "SYN/ACK of another SYN");
     this.san = Math.max(this.san, 1);
+  }
+
+  /** Every mapping has the checksum of the stream's octets, or none has one. (RFC 8684 §3.3.1) */
+  private summed(p: Packet): void {
+    const { record, side } = this;
+    const dss = option(p, "dss");
+    const capable = option(p, "mpCapable");
+    const dsn = capable?.dataLength === undefined ? dss?.dsn : (record.idsn[side] ?? 0n) + 1n;
+    const { length = 0, checksum } =
+      capable?.dataLength === undefined ? { ...dss } : { ...capable, length: capable.dataLength };
+    const at = dsn === undefined || length === 0 ? undefined : record.relative(side, dsn);
+    if (at === undefined) return;
+    this.demand(record.checksums === (checksum !== undefined), () => `a mapping with checksum ${checksum}`);
+    if (checksum === undefined) return;
+    const ssn = capable?.dataLength === undefined ? (dss?.ssn ?? 0) : 1;
+    const octets = record.expected(side, at, at + length - (dss?.fin ? 1 : 0));
+    const right = dssChecksum(BigInt.asUintN(64, (record.idsn[side] ?? 0n) + BigInt(at)), ssn, length, octets);
+    this.demand(
+      checksum === right,
+      () => `checksum ${checksum} of mapping ${ssn} for ${length}, it ought to be ${right}`,
+    );
   }
 
   private acknowledges(p: Packet): void {
@@ -171,6 +193,7 @@ export class SubflowCheck {
     const left = distance(this.iss, p.seq);
     const right = left + p.payload.length;
     const fin = p.flags.includes("F");
+    const { record, side } = this;
     const dss = option(p, "dss");
     const isMapped = dss?.dsn !== undefined || option(p, "mpCapable")?.dataLength !== undefined;
     const next = this.fin >= 0 && this.nxt >= this.fin ? this.fin + 1 : this.nxt;
@@ -178,14 +201,14 @@ export class SubflowCheck {
     if (p.payload.length <= 1 && !fin && !isMapped && isOld) return; // keep-alive (RFC 9293 §3.8.4)
     if (right === left && !fin && left <= next + this.reservable) return;
     // Numbers may be left out for octets of the host that went nowhere: it will send them again, and there is their
-    // place (N-49); a FIN comes behind no hole.
+    // place (N-49); a FIN comes behind no hole, but for what the engine had no room for until it was sent elsewhere.
     this.demand(left <= this.nxt + this.reservable, () => `sends ${left}:${right}, ${this.nxt} was next`);
     this.demand(this.fin < 0 || right <= this.fin, () => `sends up to ${right}, its FIN is at ${this.fin}`);
     if (fin) {
       this.demand(right >= this.nxt || this.fin === right, () => `FIN at ${right}, ${this.nxt} was next`);
       this.demand(this.fin < 0 || this.fin === right, () => `FIN at ${right} after one at ${this.fin}`);
       this.demand(
-        this.native || this.sent.missing(1) >= left,
+        this.native || record.starved[side] || this.sent.missing(1) >= left,
         () => `FIN at ${right} behind a hole that was never sent`,
       );
       this.fin = right;

@@ -1,6 +1,7 @@
 // The checkers: every packet at every point, held against what the hosts themselves have said. A checker never looks
 // into an engine except for its tables' own invariants.
 
+import * as abi from "../../host/engine/abi.ts";
 import { option, type Packet } from "../packet.ts";
 import type { SceneEvent } from "../scene.ts";
 import { stackGets, stackSends } from "./check-host.ts";
@@ -62,8 +63,13 @@ export class Checkers implements Observer {
     demand(pathOf(p.src) > 0, () => `${from()}: from no path`);
     const check = this.subflow(side, p, true);
     check?.record.learn(side, p);
+    if (check?.record.checksums) check.record.starved[side] ||= this.mapLogFull(side);
     if (check === undefined) demand(this.strangers || p.flags.includes("R"), () => `${from()}: of no connection`);
     else if (!check.record.gone[side]) check.leaves(p);
+  }
+
+  private mapLogFull(side: Side): boolean {
+    return (this.machines?.[side].engine?.dropped(abi.DropReason.MAP_LOG_FULL) ?? 0) > 0;
   }
 
   wireIn(side: Side, p: Packet): void {

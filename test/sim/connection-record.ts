@@ -1,7 +1,7 @@
 // What the checkers know of one connection: its two streams, what its hosts have sent, acknowledged and granted, and
 // the keys that were seen. All numbers are relative: 0 is the SYN or the IDSN, 1 the first octet of payload.
 
-import { keyDigest, option, type Packet } from "../packet.ts";
+import { CAPABLE_CHECKSUM, keyDigest, option, type Packet } from "../packet.ts";
 import { otherSide, type Side } from "./network.ts";
 import { Ranges } from "./ranges.ts";
 
@@ -55,8 +55,12 @@ export class ConnectionRecord {
   readonly fellBack: Record<Side, boolean> = { a: false, b: false };
   /** This side's engine has forgotten the connection: what still comes passes as it is. */
   readonly gone: Record<Side, boolean> = { a: false, b: false };
+  /** An end has demanded checksums. */
+  checksums = false;
   /** An engine has given up a subflow with a hole that nothing fills. */
   poisoned = false;
+  /** This side's engine had no room to keep a mapping, and so dropped a segment of its host. */
+  readonly starved: Record<Side, boolean> = { a: false, b: false };
   /** Data level, as shown on the wire by a side: highest DATA_ACK and right edge. */
   readonly dan: Record<Side, number> = { a: 0, b: 0 };
   readonly edge: Record<Side, number> = { a: 0, b: 0 };
@@ -79,6 +83,7 @@ export class ConnectionRecord {
   learn(side: Side, p: Packet): void {
     const capable = option(p, "mpCapable");
     if (capable === undefined) return;
+    if (capable.flags & CAPABLE_CHECKSUM) this.checksums = true;
     for (const [whose, key] of [
       [side, capable.senderKey],
       [otherSide(side), capable.receiverKey],

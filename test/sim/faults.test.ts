@@ -5,7 +5,7 @@ import { runSeed } from "./runner.ts";
 // fails, and says why. The seeds are the first that do; SIM_FAULTS=search looks for them again.
 
 const FAULTS: { fault: number; name: string; seed: number; found: RegExp }[] = [
-  { fault: 1, name: "mapping", seed: 2, found: /wrong octets at/ },
+  { fault: 1, name: "mapping", seed: 3, found: /wrong octets at/ },
   { fault: 2, name: "SAN", seed: 3, found: /acknowledges .* have arrived/ },
   { fault: 3, name: "TAN", seed: 2, found: /is shown an acknowledgement of/ },
   { fault: 4, name: "window for the host", seed: 11, found: /is shown a window up to/ },
@@ -19,6 +19,8 @@ const FAULTS: { fault: number; name: string; seed: number; found: RegExp }[] = [
   { fault: 12, name: "checksum", seed: 2, found: /wrong checksum/ },
   { fault: 13, name: "DATA_ACK", seed: 3, found: /DATA_ACK|come to its end/ },
   { fault: 14, name: "window for the peer", seed: 2, found: /window up to/ },
+  { fault: 15, name: "mapping's checksum", seed: 2, found: /checksum .* ought to be/ },
+  { fault: 16, name: "checksum of odd parts", seed: 14, found: /was reset/ },
 ];
 
 const LAST = 2000;

@@ -3,6 +3,9 @@
 // the way that is said, with the engine as it was before the mending and the generator as it is. When the generator
 // changes, a line keeps its word only if that is tried again; else a seed that shows the same takes its place.
 
+/** Behind this number of lines scenarios may have checksums; the seeds before were found without. */
+const CHECKSUMS_FROM = 38;
+
 export const REGRESSIONS: [seed: number, found: string][] = [
   [30, "a window without a DATA_ACK was counted from a later one: more was granted than the far host had"],
   [554, "as 30, the second half of a segment that a middlebox had cut"],
@@ -43,3 +46,5 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [1633883134, "as 30112, the opener"],
   [30446, "the first octets had moved to a fresh SSN and left with MP_CAPABLE, which maps to the front"],
 ];
+
+export const WITHOUT_CHECKSUMS = new Set(REGRESSIONS.slice(0, CHECKSUMS_FROM).map(([seed]) => seed));

@@ -7,6 +7,7 @@ import { type Plan, planned } from "./application.ts";
 import type { MptcpOptions } from "./hosts/mptcp-options.ts";
 import type { StripKind } from "./middlebox.ts";
 import { CALM, type Conditions, SIDES, type Side } from "./network.ts";
+import { WITHOUT_CHECKSUMS } from "./regressions.ts";
 
 /** Who converts: both ends, one end against an MPTCP stack or a plain one, or one end against nobody. */
 export type Cast = "both" | "clientAndNative" | "nativeAndServer" | "clientAndPlain" | "plainAndServer";
@@ -122,6 +123,7 @@ export function scenarioOf(seed: number): Scenario {
   // A client that has nothing to send learns of such a loss from what comes on another subflow, if it has one.
   if ((scenario.engineFlags.a & abi.ConfigFlag.STANDBY) === 0) scenario.lostSilently = false;
   mixFamilies(scenario, aspect(MIXING));
+  demandChecksums(scenario, aspect(10));
   return scenario;
 }
 
@@ -135,6 +137,15 @@ function mixFamilies(s: Scenario, random: Random): void {
   if (s.families.every((family) => family === s.family)) return;
   s.engineFlags.b |= abi.ConfigFlag.ADVERTISE;
   s.lostPath = 0; // an ADD_ADDR may be lost three times, and then no other path is known
+}
+
+/** In some scenarios an end demands checksums, its engine or its MPTCP stack; or both ends do. */
+function demandChecksums(s: Scenario, random: Random): void {
+  if (!random.chance(0.25) || WITHOUT_CHECKSUMS.has(s.seed)) return;
+  for (const side of random.pick<Side[]>([["a"], ["b"], ["a", "b"]])) {
+    s.engineFlags[side] |= abi.ConfigFlag.CHECKSUM;
+    s.hosts[side].native.checksum = true;
+  }
 }
 
 function castOf(random: Random): Cast {

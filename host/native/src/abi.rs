@@ -161,6 +161,8 @@ pub mod config_flag {
     pub const SET_OPERATIONS: u32 = 2;
     /// active-standby joins every usable path in advance
     pub const STANDBY: u32 = 4;
+    /// demand checksums of mappings from every peer (RFC 8684 §3.3); else only those who demand them get any
+    pub const CHECKSUM: u32 = 8;
 }
 
 /// Status that init, process, tick, command, snapshot and salvage return.
@@ -496,6 +498,8 @@ pub mod reason {
     /// already there
     pub const EXISTS: u32 = 28;
     pub const NOT_BUILT: u32 = 29;
+    /// a mapping's octets were altered on their way (RFC 8684 §3.7)
+    pub const CHECKSUM: u32 = 30;
 }
 
 /// Struct of one trace record: one packet with payload or acknowledgement, on either side.
@@ -763,6 +767,8 @@ pub mod drop_reason {
     /// ADD_ADDR
     pub const CONTROL_OPTION_BAD_HMAC: u32 = 30;
     pub const NO_ENTROPY: u32 = 31;
+    /// the packet's mapping has a wrong checksum
+    pub const DSS_CHECKSUM: u32 = 32;
 }
 
 /// Index of each counter that is not a drop reason.
@@ -826,4 +832,7 @@ pub mod counter {
     pub const SUBFLOWS_STALE: u32 = 46;
     /// closed for a hole that could never be filled
     pub const SUBFLOWS_POISONED: u32 = 47;
+    /// mappings of peers whose octets do not have their checksum
+    pub const CHECKSUM_ERRORS: u32 = 48;
+    pub const MP_FAIL_RECEIVED: u32 = 49;
 }

@@ -44,6 +44,8 @@ export class MptcpConnection implements Socket {
   fallback = false;
   readonly fallbackReasons: string[] = [];
   private everJoined = false;
+  /** Mappings carry checksums, both ways. */
+  checksums: boolean;
   /** The peer has sent octets again under other numbers of the only subflow. */
   shifted = false;
   private accepted: ((socket: Socket) => void) | undefined;
@@ -62,6 +64,7 @@ export class MptcpConnection implements Socket {
     this.remote = ends.remote;
     this.accepted = accepted;
     this.opener = accepted === undefined;
+    this.checksums = options.checksum;
     this.localKey = (BigInt(random.bits()) << 32n) | BigInt((random.bits() | 1) >>> 0);
     const { token, idsn } = p.keyDigest(this.localKey);
     this.localToken = token;
@@ -97,6 +100,11 @@ export class MptcpConnection implements Socket {
   receivedOffset(dss: p.Dss): number {
     const bits = dss.dsnOctets === 8 ? 64 : 32;
     return this.rcv.nxt + Number(BigInt.asIntN(bits, (dss.dsn ?? 0n) - this.remoteNumber(this.rcv.nxt)));
+  }
+
+  /** Flags of our MP_CAPABLE. */
+  get capableFlags(): number {
+    return this.checksums ? 1 | p.CAPABLE_CHECKSUM : 1;
   }
 
   // --- subflows -----------------------------------------------------------------------------------------
@@ -166,6 +174,8 @@ export class MptcpConnection implements Socket {
 
   /** Octets of the only subflow, after fallback. */
   takePlain(chunk: Chunk, incoming: IncomingMaps): void {
+    for (const { octets, packet } of incoming.giveUp())
+      this.queue.push(this.rcv.add({ start: this.rcv.nxt, octets, packet }, false));
     const octets = chunk.octets.subarray(Math.max(0, incoming.copied - chunk.start));
     incoming.copied = chunk.start + chunk.octets.length;
     if (octets.length > 0) this.queue.push(this.rcv.add({ start: this.rcv.nxt, octets, packet: chunk.packet }, false));

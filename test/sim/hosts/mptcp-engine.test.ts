@@ -81,6 +81,8 @@ const KINDS: [string, Partial<MptcpStackOptions>][] = [
   ["with a small window", { receiveBuffer: 12_000 }],
   ["by turns on both subflows", { burst: 1 }],
   ["with numbers about to wrap", { issNear: 30_000 }],
+  ["with checksums", { checksum: true }],
+  ["with checksums and maps over many packets", { checksum: true, bulk: 6, gso: 4 }],
 ];
 
 describe.each(["a", "b"] as const)("the engine at %s, a native peer opposite", (engineSide) => {

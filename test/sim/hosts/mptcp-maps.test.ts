@@ -1,7 +1,7 @@
 // Which mappings Linux takes and which it refuses, packet by packet.
 
 import { describe, expect, it } from "vitest";
-import type { Packet } from "../../packet.ts";
+import { dssChecksum, type Packet } from "../../packet.ts";
 import { IncomingMaps, type Mapping } from "./mptcp-maps.ts";
 
 const packet = {} as Packet;
@@ -42,6 +42,36 @@ describe("maps that are taken", () => {
     expect(take(maps, 151, 100, map(51, 151, 100), 151)).toBeUndefined();
     expect(maps.copied).toBe(251);
     expect(take(maps, 251, 100, map(101, 251, 100), 151)).toEqual([151, 201]);
+  });
+});
+
+/** `map` of octets that are all 0, but for what `wrong` adds to its checksum. */
+const summed = (data: number, ssn: number, length: number, wrong = 0): Mapping => {
+  const checksum = dssChecksum(BigInt(data), ssn, length, new Uint8Array(length)) + wrong;
+  return { ...map(data, ssn, length), check: { dsn: BigInt(data), stated: length, checksum } };
+};
+
+describe("maps with a checksum", () => {
+  it("give nothing before all of it is there, and all of it then", () => {
+    const maps = new IncomingMaps();
+    expect(take(maps, 1, 100, summed(1, 1, 100))).toEqual([1, 101]);
+    expect(take(maps, 101, 100, summed(101, 101, 300))).toBeUndefined();
+    expect(take(maps, 201, 99)).toBeUndefined();
+    expect(take(maps, 300, 101, summed(101, 101, 300))).toEqual([101, 401]);
+  });
+
+  it("of octets that are old at data level are summed up, too", () => {
+    const maps = new IncomingMaps();
+    expect(take(maps, 1, 100, summed(1, 1, 100), 51)).toEqual([51, 101]);
+    expect(take(maps, 101, 100, summed(51, 101, 200), 201)).toBeUndefined();
+    expect(take(maps, 201, 100, summed(51, 101, 200), 201)).toEqual([201, 251]);
+  });
+
+  it("are refused if it is wrong, or if they begin where the subflow was read before", () => {
+    expect(take(new IncomingMaps(), 1, 100, summed(1, 1, 100, 1))).toBe("DataCsumErr");
+    const maps = new IncomingMaps();
+    expect(take(maps, 1, 100, summed(1, 1, 100))).toEqual([1, 101]);
+    expect(take(maps, 51, 100, summed(51, 51, 100))).toBe("DataCsumErr");
   });
 });
 

@@ -28,6 +28,8 @@ export interface MptcpOptions {
   acceptAddresses: boolean;
   /** As the responder: announces its other addresses. */
   announce: boolean;
+  /** Demands checksums (net.mptcp.checksum_enabled). */
+  checksum: boolean;
   /** A middlebox is in play: fallback and reset, where otherwise the run ends. */
   tolerant: boolean;
   /** The far host is one that oversteps its window now and then: what lies beyond is dropped. */
@@ -51,6 +53,7 @@ export const MPTCP_DEFAULTS: MptcpOptions = {
   autoJoin: true,
   acceptAddresses: true,
   announce: false,
+  checksum: false,
   tolerant: false,
   lenientWindow: false,
   closeTimeoutUs: 60_000_000,

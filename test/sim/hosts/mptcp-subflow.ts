@@ -81,8 +81,8 @@ export class Subflow implements Extension {
   synOptions(attempt: number): p.Option[] {
     const { msk, join } = this;
     if (join === undefined) {
-      if (!this.active) return msk.fallback ? [] : [p.capableSynAck(msk.localKey)];
-      return attempt < SYN_WITH_MPTCP ? [p.capableSyn()] : [];
+      if (!this.active) return msk.fallback ? [] : [p.capableSynAck(msk.localKey, msk.capableFlags)];
+      return attempt < SYN_WITH_MPTCP ? [p.capableSyn(msk.capableFlags)] : [];
     }
     if (this.active) return [p.joinSyn(msk.remoteToken, join.localNonce, join.localId, join.backup)];
     const hmac = p.joinHmacB(msk.remoteKey, msk.localKey, join.remoteNonce, join.localNonce);
@@ -95,7 +95,7 @@ export class Subflow implements Extension {
     if (!this.active) return true;
     const valid = capable?.version === 1 && (capable.flags & 0x5f) === 1 && capable.dataLength === undefined;
     if (valid && capable.senderKey && capable.receiverKey === undefined) {
-      if (capable.flags & 0x80) throw new Error(`${this.connection.name}: the peer asks for checksums`);
+      if (capable.flags & p.CAPABLE_CHECKSUM) this.msk.checksums = true;
       this.msk.remoteIs(capable.senderKey);
     } else this.msk.fallBack("SYN/ACK without MP_CAPABLE");
     return true;
@@ -184,6 +184,8 @@ export class Subflow implements Extension {
     const capable = p.option(packet, "mpCapable");
     const fits = (capable?.dataLength !== undefined) === packet.payload.length > 0;
     if (capable?.senderKey && fits && capable.receiverKey === msk.localKey) {
+      // Linux believes this one alone; it must say what the SYNs have said.
+      if (capable.flags !== msk.capableFlags) throw new Error(`${msk.name}: third ACK with flags ${capable.flags}`);
       msk.remoteIs(capable.senderKey);
       this.established = true;
     } else msk.fallBack("third ACK without MP_CAPABLE");
@@ -258,7 +260,7 @@ export class Subflow implements Extension {
 
   private violated(why: string, chunk: Chunk): void {
     const { msk, connection } = this;
-    if (!msk.o.tolerant)
+    if (!msk.o.tolerant || why === "DataCsumErr")
       throw new Error(`${connection.name}: ${why} at ${this.incoming.copied}: ${p.show(chunk.packet)}`);
     if (msk.mayFallBack) {
       msk.fallBack(why);
@@ -272,20 +274,27 @@ export class Subflow implements Extension {
     const capable = p.option(packet, "mpCapable");
     if (capable?.dataLength !== undefined) {
       this.widen(8);
-      return { data: 1, ssn: 1, length: capable.dataLength };
+      return this.checked({ data: 1, ssn: 1, length: capable.dataLength }, capable.dataLength, capable.checksum);
     }
     const dss = p.option(packet, "dss");
     if (dss?.dsn === undefined) return undefined;
-    if (dss.checksum !== undefined) throw new Error(`${this.connection.name}: a checksum was not agreed on`);
     const data = msk.receivedOffset(dss);
     const { length = 0, ssn = 0 } = dss;
+    const map = this.checked({ data, ssn, length: length - (dss.fin ? 1 : 0) }, length, dss.checksum);
     if (dss.fin && length === 1) {
       msk.dataFin(data, this);
       return undefined;
     }
     this.widen(dss.dsnOctets ?? 4);
     if (dss.fin) msk.dataFin(data + length - 1, this);
-    return { data, ssn, length: length - (dss.fin ? 1 : 0) };
+    return map;
+  }
+
+  /** The map with what its checksum is over; there must be one if, and only if, that was agreed on. */
+  private checked(map: Mapping, stated: number, checksum: number | undefined): Mapping {
+    const { msk } = this;
+    if (msk.checksums !== (checksum !== undefined)) throw new Error(`${this.connection.name}: checksum ${checksum}`);
+    return checksum === undefined ? map : { ...map, check: { dsn: msk.remoteNumber(map.data), stated, checksum } };
   }
 
   private widen(octets: 4 | 8): void {
@@ -310,9 +319,19 @@ export class Subflow implements Extension {
   }
 
   private capable(length: number): p.Option {
-    const { localKey, remoteKey } = this.msk;
-    if (length === 0) return p.capableAck(localKey, remoteKey);
-    return p.capableData(localKey, remoteKey, this.outgoing.at(1)?.length ?? length);
+    const { localKey, remoteKey, capableFlags } = this.msk;
+    if (length === 0) return p.capableAck(localKey, remoteKey, capableFlags);
+    const map = this.outgoing.at(1);
+    const octets = map?.length ?? length;
+    return { ...p.capableData(localKey, remoteKey, octets, capableFlags), ...this.sumOf(map, octets) };
+  }
+
+  /** The checksum of a map of ours, `stated` octets long with its DATA_FIN; without a map that of a DATA_FIN alone. */
+  private sumOf(map: Mapping | undefined, stated: number): { checksum?: number } {
+    const { msk } = this;
+    if (!msk.checksums) return {};
+    const dsn = msk.localNumber(map?.data ?? msk.snd.end);
+    return { checksum: p.dssChecksum(dsn, map?.ssn ?? 0, stated, map?.octets ?? new Uint8Array(0)) };
   }
 
   private dss(at: number, length: number): p.Option {
@@ -321,12 +340,13 @@ export class Subflow implements Extension {
     const map = length > 0 ? this.outgoing.at(at) : undefined;
     if (map === undefined) {
       if (!msk.snd.finSent || msk.snd.finAcked) return p.dss(ack);
-      return p.dss({ ...ack, ...this.number(msk.snd.end), ssn: 0, length: 1, fin: true });
+      return p.dss({ ...ack, ...this.number(msk.snd.end), ssn: 0, length: 1, fin: true, ...this.sumOf(undefined, 1) });
     }
     const onFirst = map.length > length && at !== map.ssn && this.saidOnce.has(map.ssn);
     if (onFirst) return p.dss(ack);
     const fin = msk.snd.finSent && !msk.snd.finAcked && map.data + map.length === msk.snd.end;
-    return p.dss({ ...ack, ...this.number(map.data), ssn: map.ssn, length: map.length + (fin ? 1 : 0), fin });
+    const stated = map.length + (fin ? 1 : 0);
+    return p.dss({ ...ack, ...this.number(map.data), ssn: map.ssn, length: stated, fin, ...this.sumOf(map, stated) });
   }
 
   /** Maps (by SSN) whose DSS stands on the first packet only. */
@@ -338,7 +358,7 @@ export class Subflow implements Extension {
 
   optionRoom(): number {
     if (this.msk.fallback) return 0;
-    const dss = 4 + this.danOctets + this.msk.o.dsnOctets + 6;
+    const dss = 4 + this.danOctets + this.msk.o.dsnOctets + 6 + (this.msk.checksums ? 2 : 0);
     return Math.max(Math.ceil(dss / 4) * 4, this.established ? 0 : 24);
   }
 
@@ -351,7 +371,8 @@ export class Subflow implements Extension {
   give(data: number, octets: Uint8Array): void {
     const { buffer } = this.connection.snd;
     if (this.msk.random.chance(this.msk.o.dssOnFirst)) this.saidOnce.add(buffer.end);
-    this.outgoing.add({ data, ssn: buffer.end, length: octets.length });
+    const kept = this.msk.checksums ? { octets: octets.slice() } : {};
+    this.outgoing.add({ data, ssn: buffer.end, length: octets.length, ...kept });
     buffer.append(octets);
   }
 

@@ -113,6 +113,8 @@ const KINDS: [string, Partial<MptcpStackOptions>][] = [
   ["the first subflow for all", { spread: false }],
   ["with numbers about to wrap", { issNear: 30_000 }],
   ["everything cut anew", { shortWrites: 0.5, bulk: 4, repacketise: 1 }],
+  ["with checksums", { checksum: true }],
+  ["with checksums and maps over many packets", { checksum: true, bulk: 8, gso: 6, dssOnFirst: 0.5 }],
 ];
 
 describe("two MPTCP hosts", () => {

@@ -111,7 +111,7 @@ export class MptcpStack extends TcpStack implements PathManager {
     const msk = this.open({ local, remote }, accepted);
     const valid = capable && !join && capable.version >= 1 && (capable.flags & 0x5f) === 1;
     if (!valid || capable.senderKey !== undefined) msk.fallBack("SYN without MP_CAPABLE");
-    else if (capable.flags & 0x80) throw new Error(`${msk.name}: the peer asks for checksums`);
+    else if (capable.flags & p.CAPABLE_CHECKSUM) msk.checksums = true;
     return this.attach(new Subflow(msk, false), tuple, true).accept(packet, nowUs);
   }
 

@@ -24,7 +24,12 @@ describe("a configuration", () => {
       { id: 1, name: "wifi", interface: "wlan0", gateway: null, gateway6: null, backup: false, mtu: null },
     ]);
     expect(config.policy).toEqual({ default: "active-standby", prefer: ["wifi"], advertise: true });
-    expect(config.engine).toMatchObject({ queue: 5348, ports: { first: 61001, last: 65535 }, standby: true });
+    expect(config.engine).toMatchObject({
+      queue: 5348,
+      ports: { first: 61001, last: 65535 },
+      standby: true,
+      checksum: false,
+    });
     expect(config.engine.rejoinGraceMs).toBe(60_000);
     expect(config.control.socket).toBe("/run/shunt/shunt.sock");
   });

@@ -174,8 +174,8 @@ describe.each(TEST_BUILDS)("receive side (%s)", (build) => {
 describe.each(TEST_BUILDS)("map log (%s)", (build) => {
   it("finds the map that a retransmission must repeat, until it is acknowledged whole", () => {
     const { internals, view } = load(build);
-    internals.mapLogAppend(TABLE, 0xffff0000, 64000);
-    internals.mapLogAppend(TABLE, u32(0xffff0000 + 64000), 30000);
+    internals.mapLogAppend(TABLE, 0xffff0000, 64000, 0);
+    internals.mapLogAppend(TABLE, u32(0xffff0000 + 64000), 30000, 0);
     expect(internals.mapLogFind(TABLE, 20, OUT)).toBe(1);
     expect(view.getUint32(OUT, true)).toBe(u32(0xffff0000 + 64000));
     expect(view.getUint32(OUT + 4, true)).toBe(30000);
@@ -188,8 +188,8 @@ describe.each(TEST_BUILDS)("map log (%s)", (build) => {
 
   it("has a limit and keeps what it holds", () => {
     const { internals } = loadInternals(build, { runs: 1000 });
-    for (let i = 0; i < internals.mapLogMax(); i++) expect(internals.mapLogAppend(TABLE, i * 10, 10)).toBe(1);
-    expect(internals.mapLogAppend(TABLE, 999_999, 10)).toBe(0);
+    for (let i = 0; i < internals.mapLogMax(); i++) expect(internals.mapLogAppend(TABLE, i * 10, 10, 0)).toBe(1);
+    expect(internals.mapLogAppend(TABLE, 999_999, 10, 0)).toBe(0);
     expect(internals.mapLogFind(TABLE, 15, OUT)).toBe(1);
     internals.mapLogFree(TABLE);
     expect(internals.runsFree()).toBe(1000);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decode, naiveSum, packet, payloadPattern } from "../../packet.ts";
+import { decode, dssChecksum, naiveSum, packet, payloadPattern } from "../../packet.ts";
 import { AT, BUILDS, Wire } from "./wire.ts";
 
 /** Octets in memory order as a number: what fold() speaks. */
@@ -62,6 +62,22 @@ describe.each(BUILDS)("checksum, %s build", (build) => {
     for (let cut = 0; cut <= 1000; cut += 2) {
       const sum = x.sumOctets(AT, cut) + x.sumOctets(AT + cut, 1000 - cut);
       expect(x.fold(sum)).toBe(x.fold(x.sumOctets(AT, 1000)));
+    }
+  });
+});
+
+describe.each(BUILDS)("checksum of a mapping, %s build", (build) => {
+  const wire = new Wire(build);
+
+  test("as octet by octet, whatever its numbers", () => {
+    const next = random(3);
+    for (let length = 1; length < 400; length++) {
+      const fin = length % 7 === 0 ? 1 : 0; // a DATA_FIN counts
+      const octets = Uint8Array.from({ length: length - fin }, () => next());
+      const [dsn, ssn] = [(BigInt(next()) << 32n) | BigInt(next()), next()];
+      wire.put(octets);
+      const sum = wire.x.mappingChecksum(BigInt.asIntN(64, dsn), ssn, length, wire.x.sumOctets(AT, octets.length));
+      expect(sum).toBe(dssChecksum(dsn, ssn, length, octets));
     }
   });
 });

@@ -299,6 +299,16 @@ describe.each(BUILDS)("MPTCP option writers, %s build", (build) => {
       (at) => x.writeDss(at, 1, 7, 1, 8, 0, 1, 1),
       p.dss({ dan: 7n, danOctets: 4, dsn: 8n, dsnOctets: 4, ssn: 0, length: 1, fin: true }),
     ],
+    [
+      "DSS both with a checksum",
+      (at) => x.writeChecksum(at, x.writeDss(at, 1, 7, 1, 8, 9, 10, 0), 0x8182),
+      p.dss({ dan: 7n, danOctets: 4, dsn: 8n, dsnOctets: 4, ssn: 9, length: 10, fin: false, checksum: 0x8182 }),
+    ],
+    [
+      "MP_CAPABLE with data and a checksum",
+      (at) => x.writeChecksum(at, x.writeCapableData(at, 0x81, signed(KEY_A), 2n, 300), 0xfe),
+      { ...p.capableData(KEY_A, 2n, 300, 0x81), checksum: 0xfe },
+    ],
     ["REMOVE_ADDR", (at) => x.writeRemoveAddr(at, HMAC_AT, 3), p.removeAddr(...HMAC.slice(0, 3))],
     ["MP_PRIO", (at) => x.writePrio(at, 1), p.mpPrio(true)],
     ["MP_PRIO, no backup", (at) => x.writePrio(at, 0), p.mpPrio(false)],
@@ -327,6 +337,8 @@ describe.each(BUILDS)("MPTCP option writers, %s build", (build) => {
   test("what the engine writes the engine reads", () => {
     const octets = wire.written((at) => x.padOptions(at, x.writeDss(at, 1, 1, 1, 2, 3, 4, 1)));
     expect(octets.length).toBe(20); // config.ts DSS_OVERHEAD
+    const withSum = (at: number) => x.padOptions(at, x.writeChecksum(at, x.writeDss(at, 1, 1, 1, 2, 3, 4, 1), 5));
+    expect(wire.written(withSum).length).toBe(20);
     expect(wire.mptcpOptions(wire.putOptions(octets))).toMatchObject({
       present: 4,
       dssFlags: 0x15,

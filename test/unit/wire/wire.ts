@@ -83,6 +83,8 @@ export interface WireExports {
     dataLength: number,
     dataFin: number,
   ): number;
+  writeChecksum(start: number, p: number, checksum: number): number;
+  mappingChecksum(dsn: bigint, ssnRel: number, length: number, payloadSum: bigint): number;
   writeAddAddr(p: number, addressId: number, address16: number, port: number, hmac8: number): number;
   writeRemoveAddr(p: number, ids: number, count: number): number;
   writePrio(p: number, backup: number): number;

@@ -91,6 +91,8 @@ pub struct Counters {
     pub reordered: u64,
     /// Options stripped.
     pub stripped: u64,
+    /// Segments of which a payload byte was changed.
+    pub altered: u64,
     /// Longest time a packet waited in the queue, ms.
     pub queue_peak_ms: f64,
     /// TCP.

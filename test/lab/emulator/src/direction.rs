@@ -171,6 +171,10 @@ impl Direction {
         if self.params.randomise_sequence {
             middlebox::randomise(frame, &view, self.flow_seed);
         }
+        if view.payload_len() > 0 && self.rng.percent(self.params.alter_percent) {
+            middlebox::alter(frame, &view);
+            self.counters.altered += 1;
+        }
         middlebox::split(frame, &view, self.params.split_bytes)
     }
 

@@ -1,4 +1,5 @@
-//! Middleboxes that rewrite segments one by one: cut them in two, or give them other sequence numbers.
+//! Middleboxes that rewrite segments one by one: cut them in two, change their payload, or give them other sequence
+//! numbers.
 
 use crate::packet::{ETHERNET, TcpView, be16, be32, flag, put16, put32};
 use crate::rng::Rng;
@@ -27,6 +28,12 @@ pub fn split(frame: &mut Vec<u8>, view: &TcpView, max: usize) -> Vec<Vec<u8>> {
     });
     *frame = pieces.next().expect("more payload than one piece");
     pieces.collect()
+}
+
+/// Changes the byte in the middle of the payload and mends TCP's checksum, as an application gateway does.
+pub fn alter(frame: &mut [u8], view: &TcpView) {
+    frame[view.payload + view.payload_len() / 2] ^= 0x20;
+    view.set_checksums(frame);
 }
 
 fn set_length(frame: &mut [u8], ip_version: u8) {
@@ -103,6 +110,18 @@ mod tests {
             let view = TcpView::parse(&frame).unwrap();
             assert!(split(&mut frame, &view, 400).is_empty());
             assert_eq!(frame, whole);
+        }
+    }
+
+    #[test]
+    fn an_altered_segment_differs_in_one_byte_and_has_right_checksums() {
+        for original in [tcp4(flag::ACK, 1, &[], b"x"), tcp6(flag::ACK, 1, &[], b"some payload")] {
+            let mut frame = original.clone();
+            let view = TcpView::parse(&frame).unwrap();
+            alter(&mut frame, &view);
+            assert_eq!(view.checksum_error(&frame), 0);
+            let payloads = original[view.payload..].iter().zip(&frame[view.payload..]);
+            assert_eq!(payloads.filter(|(a, b)| a != b).count(), 1);
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Params {
     pub strip: Vec<StripKind>,
     /// How they lose it.
     pub strip_mode: StripMode,
+    /// Share of segments with payload that have one byte of it changed, percent; TCP's checksum is mended.
+    pub alter_percent: f64,
     /// Segments with more payload than this are cut, bytes; 0 = none.
     pub split_bytes: usize,
     /// Gives segments other sequence numbers. For both directions, before a connection begins.
@@ -85,6 +87,7 @@ impl Default for Params {
             mtu_icmp: true,
             strip: Vec::new(),
             strip_mode: StripMode::Nop,
+            alter_percent: 0.0,
             split_bytes: 0,
             randomise_sequence: false,
         }
@@ -117,6 +120,7 @@ impl Params {
             ("lossPercent", self.loss_percent),
             ("reorderPercent", self.reorder_percent),
             ("duplicatePercent", self.duplicate_percent),
+            ("alterPercent", self.alter_percent),
         ];
         if let Some((name, value)) = numbers.iter().find(|(_, v)| !(0.0..=1e9).contains(v)) {
             return Err(format!("{name}: {value} is not between 0 and 1e9"));
