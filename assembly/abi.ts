@@ -357,6 +357,7 @@ export const enum Reason {
   REPLACED = 27, // a new SYN on the same tuple
   EXISTS = 28, // already there
   NOT_BUILT = 29,
+  UNREACHABLE = 30, // a router says so (ICMP)
 }
 
 /** Struct of one trace record: one packet with payload or acknowledgement, on either side. */
@@ -525,6 +526,7 @@ export const enum DropReason {
   BAD_DESCRIPTOR = 29, // outside the batch region
   CONTROL_OPTION_BAD_HMAC = 30, // ADD_ADDR
   NO_ENTROPY = 31,
+  ICMP_IGNORED = 32, // an error about a subflow that quotes nothing in flight there, or does not fit what it quotes
 }
 
 /** Index of each counter that is not a drop reason. */
@@ -577,4 +579,6 @@ export const enum Counter {
   KICKS = 45, // hosts made to send again at once after a break (ICMP)
   SUBFLOWS_STALE = 46, // fell silent with octets in flight
   SUBFLOWS_POISONED = 47, // closed for a hole that could never be filled
+  ICMP_TRANSLATED = 48, // errors about subflows, given to the host in its own numbers
+  MTU_SHOWN = 49, // hosts told that their segments are too long for the subflow that is to carry them (ICMP)
 }

@@ -26,7 +26,7 @@ import { addressEqual } from "../memory/address";
 import { SEQUENCE_SPAN } from "../config";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { forgeAck, forgePacket } from "../signalling/forge";
-import { joinFailed, joinHmacValid, keepAddress, pathFits, sendJoinAck, sendJoinSynAck } from "../signalling/join";
+import { joinFailed, joinHmacValid, keepAddress, sendJoinAck, sendJoinSynAck } from "../signalling/join";
 import { ADD_ADDR, DSS, MP_JOIN, mptcpOptionsAt, writeTcpRst } from "../wire/mptcp-options";
 import { checksumCorrupt, tcpChecksumFill } from "../wire/checksum";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
@@ -92,7 +92,6 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   const options = tcpOptionsAt(TCP_OPTIONS);
   const local = destinationOf();
   const path = pathOfAddress(local);
-  if (!pathFits(connection, path)) return 0;
   const index = subflowCreate(connection, local, sourceOf(), segment.destinationPort, segment.sourcePort, path);
   if (index == 0) return 0;
   const subflow = subflowAt(index);

@@ -4,8 +4,8 @@
 //   2. octets that the SEND table does not know yet get SSN space on the active subflow; a gap before a
 //      late segment is reserved, so that out-of-order TCP stays out of order on the subflow
 //   3. the segment is cut into pieces: each lies in one run (one subflow, one offset) and in one mapping
-//   4. one piece: the packet is rewritten in place. Several: each leaves as packets of at most one MSS
-//      through the outbox, and the host's packet ends here
+//   4. one piece that fits on its path: the packet is rewritten in place. Else it leaves as packets of at most
+//      one MSS through the outbox, and the host's packet ends here
 //
 // A retransmission keeps its subflow and its mapping while that subflow lives (RFC 8684 §3.3.6); after that,
 // or when the peer acknowledged the octets on the subflow but not at data level, it gets fresh SSN space. While the
@@ -19,6 +19,7 @@ import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
 import { accountSent } from "../connection/lifecycle";
+import { hostRoom, pieceMax, segmentOctets } from "../connection/mtu";
 import { rttCancel, rttStart } from "../connection/rtt";
 import {
   localAddress, localPort, mapLogOf, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowHas,
@@ -28,6 +29,7 @@ import { windowForSubflow } from "../connection/window";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
 import { carrierOf, headAgain, headRestart } from "../handover/head";
+import { showMtu } from "../handover/path-mtu";
 import { stallCopies, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { mapLogAppend, mapLogFind } from "../mapping/map-log";
@@ -246,6 +248,14 @@ function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: 
   traceSent(connection, subflow, dsn, pieceSsn, octets, fresh ? 0 : TraceFlag.RETRANSMISSION);
 }
 
+/** Cuts the piece to what fits on its path. */
+function cutToPath(connection: Connection): void {
+  const most = pieceMax(connection, subflowAt(pieceSubflow));
+  if (pieceLength <= most) return;
+  pieceLength = most;
+  if (!pieceLogged) pieceMapLength = most;
+}
+
 /** Sends the piece found last, `octets` from `at`, as a packet of its own. False when the outbox is full. */
 function sendPiece(connection: Connection, dsn: Dsn, at: usize, push: u32, fresh: bool): bool {
   const subflow = subflowAt(pieceSubflow);
@@ -270,7 +280,7 @@ function copyPiece(connection: Connection, dsn: Dsn, at: usize): DropReason {
   return pieceAt(connection, dsn, pieceLength);
 }
 
-/** The segment lies in several pieces: sends each as packets of one MSS at most. */
+/** The segment lies in several pieces, or is too long: sends each as packets of one MSS at most. */
 function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom: Dsn): void {
   count(Counter.PACKETS_SPLIT);
   tellOthers(connection, 0);
@@ -282,12 +292,14 @@ function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom:
       dropSegment(segment, reason);
       return;
     }
+    cutToPath(connection);
     if (stallCopies(connection, subflowAt(pieceSubflow))) {
       const copied = copyPiece(connection, dsn, at);
       if (copied != DropReason.NONE) {
         dropSegment(segment, copied);
         return;
       }
+      cutToPath(connection);
     }
     const octets = pieceLength;
     if (!sendPiece(connection, dsn, at, left == octets ? segment.flags & TCP_PSH : 0, !dsnLt(dsn, newFrom))) {
@@ -385,9 +397,13 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dropSegment(segment, first);
     return;
   }
+  const carrier = subflowAt(pieceSubflow);
+  const octets = segmentOctets(connection, segment.payloadLength, superPacket);
+  const fits = octets <= hostRoom(connection, carrier);
+  if (!fits) showMtu(connection, carrier, octets);
   // A super-packet may only leave whole under a mapping that is logged, and as long as the kernel thinks it is.
-  const copies = stallCopies(connection, subflowAt(pieceSubflow));
-  const whole = pieceLength == segment.payloadLength && !(superPacket && trimmed) && !copies;
+  const copies = stallCopies(connection, carrier);
+  const whole = fits && pieceLength == segment.payloadLength && !(superPacket && trimmed) && !copies;
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);
 }

@@ -488,6 +488,8 @@ export const Reason = {
   /** already there */
   EXISTS: 28,
   NOT_BUILT: 29,
+  /** a router says so (ICMP) */
+  UNREACHABLE: 30,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -759,6 +761,8 @@ export const DropReason = {
   /** ADD_ADDR */
   CONTROL_OPTION_BAD_HMAC: 30,
   NO_ENTROPY: 31,
+  /** an error about a subflow that quotes nothing in flight there, or does not fit what it quotes */
+  ICMP_IGNORED: 32,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -823,5 +827,9 @@ export const Counter = {
   SUBFLOWS_STALE: 46,
   /** closed for a hole that could never be filled */
   SUBFLOWS_POISONED: 47,
+  /** errors about subflows, given to the host in its own numbers */
+  ICMP_TRANSLATED: 48,
+  /** hosts told that their segments are too long for the subflow that is to carry them (ICMP) */
+  MTU_SHOWN: 49,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -496,6 +496,8 @@ pub mod reason {
     /// already there
     pub const EXISTS: u32 = 28;
     pub const NOT_BUILT: u32 = 29;
+    /// a router says so (ICMP)
+    pub const UNREACHABLE: u32 = 30;
 }
 
 /// Struct of one trace record: one packet with payload or acknowledgement, on either side.
@@ -761,6 +763,8 @@ pub mod drop_reason {
     /// ADD_ADDR
     pub const CONTROL_OPTION_BAD_HMAC: u32 = 30;
     pub const NO_ENTROPY: u32 = 31;
+    /// an error about a subflow that quotes nothing in flight there, or does not fit what it quotes
+    pub const ICMP_IGNORED: u32 = 32;
 }
 
 /// Index of each counter that is not a drop reason.
@@ -824,4 +828,8 @@ pub mod counter {
     pub const SUBFLOWS_STALE: u32 = 46;
     /// closed for a hole that could never be filled
     pub const SUBFLOWS_POISONED: u32 = 47;
+    /// errors about subflows, given to the host in its own numbers
+    pub const ICMP_TRANSLATED: u32 = 48;
+    /// hosts told that their segments are too long for the subflow that is to carry them (ICMP)
+    pub const MTU_SHOWN: u32 = 49;
 }
