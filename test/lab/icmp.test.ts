@@ -7,8 +7,8 @@ import { routerError } from "../packet-icmp.ts";
 import type { Direction, Traffic } from "./emulator.ts";
 import type { Host } from "./host.ts";
 import { until } from "./mobility.ts";
-import { expectCarried, expectExact, Scenario, untilCarried } from "./scenario.ts";
-import { type Topology, twoNetworks, withPaths } from "./topology.ts";
+import { expectCarried, expectExact, expectNativeContent, Scenario, untilCarried } from "./scenario.ts";
+import { nativeServer, type Topology, twoNetworks, withPaths } from "./topology.ts";
 
 const MB = 1_000_000;
 const shunt = { client: {}, server: {} };
@@ -49,7 +49,6 @@ async function pathMtus(host: Host): Promise<number[]> {
 
 describe("a router takes less than the interface", () => {
   it.each([
-    [4, 1500, 1280, ...UPLOAD],
     [6, 1500, 1280, ...UPLOAD],
     [6, 9000, 1500, ...DOWNLOAD],
   ] as const)(
@@ -76,6 +75,18 @@ describe("a router takes less than the interface", () => {
       expect((await scenario.shunt(sender).counters()).icmp_translated).toBeGreaterThan(0);
     },
   );
+
+  it("N-107 on the first path to a native server: it may be told the first octets twice, in pieces", async () => {
+    const topology = withPaths(nativeServer, { wifi: { mtu: 1280 } });
+    const scenario = await Scenario.start({ topology, shunt: { client: {} }, nativeServer: true });
+    const call = scenario.call({ up: 8 * MB });
+    await expectExact(scenario, await call.outcomes());
+    await expectCarried(scenario, "wifi", { up: 7 * MB });
+    const { drops } = (await scenario.wire("wifi")).forward;
+    expect(drops.mtu).toBeGreaterThan(0);
+    expect(drops.mtu).toBeLessThan(REFUSED_MAX);
+    await expectNativeContent(scenario.server);
+  });
 
   it.each([
     [4, ...UPLOAD],
