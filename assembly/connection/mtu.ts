@@ -2,15 +2,18 @@
 // MTU than the path's; until it does, what it sends is cut (forward/payload-to-subflow.ts).
 
 import { nowUs } from "../clock";
-import { CAPABLE_DATA_OVERHEAD, DSS_OVERHEAD, PATH_MTU_LIFE_US } from "../config";
+import {
+  CAPABLE_DATA_OVERHEAD, DSS_OVERHEAD, PATH_MTU_LIFE_US, PATH_MTU_MIN4, PATH_MTU_MIN6,
+} from "../config";
 import { addressIsMapped } from "../memory/address";
 import { Connection, ConnectionFlag, hasFlag, peerAddress } from "./connection";
 import { pathAt } from "./paths";
-import { Subflow } from "./subflow";
+import { remoteAddress, Subflow } from "./subflow";
 
 @inline const ROUTER_MTU: usize = 292;
 @inline const ROUTER_MTU_US: usize = 296;
 @inline const MTU_SHOWN_US: usize = 304;
+@inline const PEER_MTU: usize = 312;
 @inline const HOST_MTU: usize = 508;
 /** Octets of an IP packet at most. */
 @inline const PACKET_MAX: u32 = 65535;
@@ -28,13 +31,26 @@ import { Subflow } from "./subflow";
   return agreed ? DSS_OVERHEAD : CAPABLE_DATA_OVERHEAD;
 }
 
-/** Octets of a packet that fit on `subflow`: what its interface takes, or less where a router said so. */
+/** Octets of a packet that fit on `subflow`: what its interface and the peer take, or less where a router said so. */
 export function subflowMtu(subflow: Subflow): u32 {
   const path = pathAt(subflow.path).mtu;
-  const mtu = path == 0 || path > PACKET_MAX ? PACKET_MAX : path;
+  const peer = load<u32>(changetype<usize>(subflow), PEER_MTU);
+  let mtu = path == 0 || path > PACKET_MAX ? PACKET_MAX : path;
+  if (peer != 0 && peer < mtu) mtu = peer;
   const said = load<u32>(changetype<usize>(subflow), ROUTER_MTU);
   if (said == 0 || said >= mtu) return mtu;
   return nowUs() - load<u64>(changetype<usize>(subflow), ROUTER_MTU_US) < PATH_MTU_LIFE_US ? said : mtu;
+}
+
+/**
+ * The peer, or a box on the way, announced `mss` on a joined subflow (RFC 6691: options count as payload); 0 = it did
+ * not. That of the initial subflow is part of the host's own MSS.
+ */
+export function learnPeerMss(subflow: Subflow, mss: u32): void {
+  if (mss == 0) return;
+  const mapped = addressIsMapped(remoteAddress(subflow));
+  const least = mapped ? PATH_MTU_MIN4 : PATH_MTU_MIN6;
+  store<u32>(changetype<usize>(subflow), max<u32>(mss + (mapped ? 40 : 60), least), PEER_MTU);
 }
 
 /** A router says that packets of more than `mtu` octets do not pass. */

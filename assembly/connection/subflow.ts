@@ -36,6 +36,7 @@
 //    292     4  routerMtu                 octets: what a router said fits (mtu.ts); 0 = none has spoken
 //    296     8  routerMtuUs               when
 //    304     8  mtuShownUs                when the host was last told that its segments are too long here
+//    312     4  peerMtu                   octets: what the peer's MSS on this subflow allows; 0 = anything
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 

@@ -14,6 +14,7 @@ import {
 } from "../connection/connection";
 import { emitSubflowEvent, subflowCreate, subflowSetOperation } from "../connection/lifecycle";
 import { findToken } from "../connection/lookup";
+import { learnPeerMss } from "../connection/mtu";
 import { pathAddressId, pathOfAddress } from "../connection/paths";
 import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
@@ -109,6 +110,7 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   subflow.localId = <u8>(addressEqual(local, hostAddress(connection)) ? 0 : pathAddressId(path, local));
   keepAddress(connection, subflow.localId);
   subflow.peerScale = joinedScale(connection, options);
+  learnPeerMss(subflow, options.mss);
   subflowSetOperation(subflow, SetOperationKind.ADD_CONVERTED);
   sendJoinSynAck(connection, subflow);
   return index;
@@ -185,6 +187,7 @@ function joinSynAck(connection: Connection, subflow: Subflow, segment: Segment):
   }
   const options = tcpOptionsAt(TCP_OPTIONS);
   subflow.peerScale = joinedScale(connection, options);
+  learnPeerMss(subflow, options.mss);
   subflow.remoteId = <u8>mptcp.joinAddressId;
   if (mptcp.joinBackup != 0) subflow.flags |= SubflowBit.PEER_BACKUP;
   rttAcknowledged(subflow, segment.segAck);

@@ -115,6 +115,22 @@ describe.each([4, 6] as const)("a path that comes later with a smaller MTU, IPv%
     },
   );
 
+  it.each(["opener", "responder"] as const)(
+    "N-60 the MSS of a join holds on its subflow, and there only, %s",
+    (role) => {
+      const joinMss = 1300 - headers;
+      const e = joined(role, { family, joinMss });
+      const mss = 1500 - headers - (role === "opener" ? 24 : 20);
+      expect(longest(e.hostData(0, mss), mss)).toBe(mss + headers + 20);
+      e.scene.handover(2);
+      const first = e.hostData(mss, mss);
+      expect(longest(first, mss)).toBe(1300);
+      expect(first.icmpToHost).toMatchObject([{ error: "too big", mtu: 1280 }]);
+      e.scene.handover(1);
+      expect(longest(e.hostData(2 * mss, mss), mss)).toBe(mss + headers + 20);
+    },
+  );
+
   it("N-60 pieces that are sent twice fit on both paths", () => {
     const e = new Established("opener", { family, paths: paths(family, 1500, 1500), prefer: [1, 2] })
       .establish()
