@@ -359,6 +359,7 @@ export const enum Reason {
   EXISTS = 28, // already there
   NOT_BUILT = 29,
   CHECKSUM = 30, // a mapping's octets were altered on their way (RFC 8684 §3.7)
+  UNREACHABLE = 31, // a router says so (ICMP)
 }
 
 /** Struct of one trace record: one packet with payload or acknowledgement, on either side. */
@@ -528,6 +529,7 @@ export const enum DropReason {
   CONTROL_OPTION_BAD_HMAC = 30, // ADD_ADDR
   NO_ENTROPY = 31,
   DSS_CHECKSUM = 32, // the packet's mapping has a wrong checksum
+  ICMP_IGNORED = 33, // an error about a subflow that quotes nothing in flight there, or does not fit what it quotes
 }
 
 /** Index of each counter that is not a drop reason. */
@@ -582,4 +584,6 @@ export const enum Counter {
   SUBFLOWS_POISONED = 47, // closed for a hole that could never be filled
   CHECKSUM_ERRORS = 48, // mappings of peers whose octets do not have their checksum
   MP_FAIL_RECEIVED = 49,
+  ICMP_TRANSLATED = 50, // errors about subflows, given to the host in its own numbers
+  MTU_SHOWN = 51, // hosts told that their segments are too long for the subflow that is to carry them (ICMP)
 }

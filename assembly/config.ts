@@ -77,6 +77,13 @@
 /** Linux believes no MTU below these (min_pmtu; RFC 8200 §5). */
 @inline export const KICK_MTU_MIN4: u32 = 552;
 @inline export const KICK_MTU_MIN6: u32 = 1280;
+/** How long what a router said of a path's MTU counts (RFC 1191 §6.3, RFC 8201 §5.2); then it may have grown. */
+@inline export const PATH_MTU_LIFE_US: u64 = 600_000_000;
+/** The least that is believed of a path: what each IPv4 host takes (RFC 791 §3.2), IPv6's minimum (RFC 8200 §5). */
+@inline export const PATH_MTU_MIN4: u32 = 576;
+@inline export const PATH_MTU_MIN6: u32 = 1280;
+/** Pause between two messages to the host that its segments are too long: what it had on its way here comes first. */
+@inline export const MTU_SHOW_PAUSE_US: u64 = 10_000;
 /** A jump of the TAN behind a switch that is larger is shown in steps of this many segments. */
 @inline export const STEP_SEGMENTS: u32 = 10;
 /** Shortest transition after a switch: the old subflow's last acknowledgements may take this long. */

@@ -18,6 +18,7 @@ import { nextStep } from "./forward/ack-to-tcp";
 import { failJoin } from "./forward/join-handshake";
 import { finRetry } from "./forward/payload-to-tcp";
 import { fromSubflow } from "./forward/from-subflow";
+import { fromRouter } from "./forward/icmp";
 import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
 import { closeEnd, closeExpired, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
@@ -60,6 +61,11 @@ export function processBatch(packets: u32): void {
 
 function processOne(descriptor: usize): void {
   const reason = segmentParse(descriptor);
+  const hook = load<u32>(descriptor, Descriptor.HOOK);
+  if (reason == IpKind.ICMP && hook == Hook.LOCAL_IN) {
+    fromRouter(descriptor);
+    return;
+  }
   if (reason == IpKind.NOT_TCP || reason == IpKind.ICMP) {
     count(Counter.ACCEPTED_UNTOUCHED);
     store<u32>(descriptor, Verdict.ACCEPT, Descriptor.VERDICT);
@@ -69,7 +75,6 @@ function processOne(descriptor: usize): void {
     dropDescriptor(descriptor, reason);
     return;
   }
-  const hook = load<u32>(descriptor, Descriptor.HOOK);
   if (hook == Hook.LOCAL_OUT) {
     fromTcp(segmentAt());
   } else if (hook == Hook.LOCAL_IN) {

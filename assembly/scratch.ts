@@ -13,6 +13,7 @@
 //     4096    16  crypto key · 4128 64 message · 4224 32 digest
 //     4352    16  an address, for look-ups
 //     4480    16  out parameters of mapping functions
+//     4608   128  IcmpQuote: what an ICMP error says, and about which segment (wire/icmp.ts)
 
 import { SCRATCH } from "./abi";
 
@@ -33,3 +34,4 @@ import { SCRATCH } from "./abi";
 @inline export const CRYPTO_DIGEST: usize = SCRATCH + 4224;
 @inline export const ADDRESS_A: usize = SCRATCH + 4352;
 @inline export const OUT: usize = SCRATCH + 4480;
+@inline export const ICMP_QUOTE: usize = SCRATCH + 4608;

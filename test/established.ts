@@ -33,6 +33,8 @@ export interface EstablishedOptions extends SceneOptions {
   /** The peer's window scale (undefined = not announced) and initial number on the second subflow; default 7, 7e6. */
   joinScale?: number | undefined;
   joinIrs?: number;
+  /** MSS in the peer's SYN or SYN/ACK of the second subflow; default 1460. */
+  joinMss?: number;
   /** MSS in the peer's SYN or SYN/ACK; default what the path of 1500 octets allows. */
   peerMss?: number;
   /** opener() and joined(): the peer has shown a DATA_ACK; default true. */
@@ -285,7 +287,11 @@ export class Established {
 
   private joinOptions(): p.Option[] {
     const scale = this.scale("joinScale");
-    return [p.mss(1460), ...(this.hasSack ? [p.sackOk] : []), ...(scale === undefined ? [] : [p.nop, p.ws(scale)])];
+    return [
+      p.mss(this.options.joinMss ?? 1460),
+      ...(this.hasSack ? [p.sackOk] : []),
+      ...(scale === undefined ? [] : [p.nop, p.ws(scale)]),
+    ];
   }
 
   /** The peer announces its address on path 2; it has address id 2. */

@@ -18,7 +18,7 @@ export interface Outcome {
   /** Packets that the engine made, towards the wire and towards the own host. */
   toWire: Packet[];
   toHost: Packet[];
-  /** ICMP errors for the own host. */
+  /** ICMP errors for the own host, rewritten or made by the engine. */
   icmpToHost: IcmpPacket[];
   events: SceneEvent[];
   sets: { kind: number; port: number; opener: string; other: string }[];
@@ -208,7 +208,7 @@ export class Scene {
     }
     const toWire: Packet[] = [];
     const toHost: Packet[] = [];
-    const icmpToHost: IcmpPacket[] = [];
+    const icmpToHost: IcmpPacket[] = out && verdict === "rewritten" && isIcmp(out) ? [decodeIcmp(out)] : [];
     for (let i = 0; i < this.engine.header(abi.EngineHeader.OUTBOX_COUNT); i++) {
       const entry = abi.OUTBOX + i * abi.OUTBOX_ENTRY_SIZE;
       const from = view.getUint32(entry + abi.OutboxEntry.OFFSET, true);
@@ -221,7 +221,7 @@ export class Scene {
       verdict,
       reason:
         verdict === "drop" ? nameOf(abi.DropReason, view.getUint32(at + abi.Descriptor.DROP_REASON, true)) : "NONE",
-      packet: out && decode(out),
+      packet: out && !isIcmp(out) ? decode(out) : undefined,
       octets: out,
       toWire,
       toHost,

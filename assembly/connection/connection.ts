@@ -59,6 +59,7 @@
 //    372     4  advertise6                the same as advertise4 of its IPv6 address
 //    376    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
 //    472    16  hostAddress, 488 peerAddress, 504 u16 hostPort, 506 u16 peerPort
+//    508     2  hostMtu                   octets: the MTU that the host goes by (mtu.ts); 0 = that of its MSS
 //
 // Invariants: C1 shownDan ≤ dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
 // subflows in the list. C4 every subflow in the list names this connection.

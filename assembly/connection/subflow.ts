@@ -33,7 +33,11 @@
 //    240     8  stallUs                   when to look whether it is silent for too long; 0 = no octets are watched
 //    248     8  suspectUs                 closed then unless its hole is gone; 0 = no hole (poison.ts)
 //    256    36  local 16, remote 16, u16 localPort, u16 remotePort
-//    296    16  mapSums                 MapSums
+//    292     4  routerMtu                 octets: what a router said fits (mtu.ts); 0 = none has spoken
+//    296    16  mapSums                   MapSums
+//    312     8  routerMtuUs               when
+//    320     8  mtuShownUs                when the host was last told that its segments are too long here
+//    328     4  peerMtu                   octets: what the peer's MSS on this subflow allows; 0 = anything
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 

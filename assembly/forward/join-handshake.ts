@@ -14,6 +14,7 @@ import {
 } from "../connection/connection";
 import { emitSubflowEvent, subflowCreate, subflowSetOperation } from "../connection/lifecycle";
 import { findToken } from "../connection/lookup";
+import { learnPeerMss } from "../connection/mtu";
 import { pathAddressId, pathOfAddress } from "../connection/paths";
 import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
@@ -26,7 +27,7 @@ import { addressEqual } from "../memory/address";
 import { SEQUENCE_SPAN } from "../config";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { forgeAck, forgePacket } from "../signalling/forge";
-import { joinFailed, joinHmacValid, keepAddress, pathFits, sendJoinAck, sendJoinSynAck } from "../signalling/join";
+import { joinFailed, joinHmacValid, keepAddress, sendJoinAck, sendJoinSynAck } from "../signalling/join";
 import { ADD_ADDR, DSS, MP_JOIN, mptcpOptionsAt, writeTcpRst } from "../wire/mptcp-options";
 import { checksumCorrupt, tcpChecksumFill } from "../wire/checksum";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
@@ -95,7 +96,6 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   const options = tcpOptionsAt(TCP_OPTIONS);
   const local = destinationOf();
   const path = pathOfAddress(local);
-  if (!pathFits(connection, path, local)) return 0;
   const index = subflowCreate(connection, local, sourceOf(), segment.destinationPort, segment.sourcePort, path);
   if (index == 0) return 0;
   const subflow = subflowAt(index);
@@ -113,6 +113,7 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   subflow.localId = <u8>(addressEqual(local, hostAddress(connection)) ? 0 : pathAddressId(path, local));
   keepAddress(connection, subflow.localId);
   subflow.peerScale = joinedScale(connection, options);
+  learnPeerMss(subflow, options.mss);
   subflowSetOperation(subflow, SetOperationKind.ADD_CONVERTED);
   sendJoinSynAck(connection, subflow);
   return index;
@@ -189,6 +190,7 @@ function joinSynAck(connection: Connection, subflow: Subflow, segment: Segment):
   }
   const options = tcpOptionsAt(TCP_OPTIONS);
   subflow.peerScale = joinedScale(connection, options);
+  learnPeerMss(subflow, options.mss);
   subflow.remoteId = <u8>mptcp.joinAddressId;
   if (mptcp.joinBackup != 0) subflow.flags |= SubflowBit.PEER_BACKUP;
   rttAcknowledged(subflow, segment.segAck);

@@ -4,8 +4,8 @@
 //   2. octets that the SEND table does not know yet get SSN space on the active subflow; a gap before a
 //      late segment is reserved, so that out-of-order TCP stays out of order on the subflow
 //   3. the segment is cut into pieces: each lies in one run (one subflow, one offset) and in one mapping
-//   4. one piece: the packet is rewritten in place. Several: each leaves as packets of at most one MSS
-//      through the outbox, and the host's packet ends here
+//   4. one piece that fits on its path: the packet is rewritten in place. Else it leaves as packets of at most
+//      one MSS through the outbox, and the host's packet ends here
 //
 // A retransmission keeps its subflow and its mapping while that subflow lives (RFC 8684 §3.3.6); after that,
 // or when the peer acknowledged the octets on the subflow but not at data level, it gets fresh SSN space. While the
@@ -18,6 +18,7 @@ import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
 import { accountSent } from "../connection/lifecycle";
+import { hostRoom, pieceMax, segmentOctets } from "../connection/mtu";
 import { rttCancel, rttStart } from "../connection/rtt";
 import {
   localAddress, localPort, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowHas,
@@ -25,6 +26,7 @@ import {
 import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { carrierOf, headAgain, headRestart } from "../handover/head";
+import { showMtu } from "../handover/path-mtu";
 import { stallCopies, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { sendTableCheck } from "../mapping/send-table";
@@ -109,6 +111,14 @@ function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: 
   traceSent(connection, subflow, dsn, pieceSsn, octets, fresh ? 0 : TraceFlag.RETRANSMISSION);
 }
 
+/** Cuts the piece to what fits on its path. */
+function cutToPath(connection: Connection): void {
+  const most = pieceMax(connection, subflowAt(pieceSubflow));
+  if (pieceLength <= most) return;
+  pieceLength = most;
+  if (!pieceLogged) pieceMapLength = most;
+}
+
 /** Sends the piece found last, `octets` from `at`, as a packet of its own. False when the outbox is full. */
 function sendPiece(connection: Connection, dsn: Dsn, at: usize, push: u32, fresh: bool): bool {
   const subflow = subflowAt(pieceSubflow);
@@ -134,7 +144,7 @@ function copyPiece(connection: Connection, segment: Segment, dsn: Dsn, at: usize
   return pieceAt(connection, segment, dsn, at, pieceLength);
 }
 
-/** The segment lies in several pieces: sends each as packets of one MSS at most. */
+/** The segment lies in several pieces, or is too long: sends each as packets of one MSS at most. */
 function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom: Dsn): void {
   count(Counter.PACKETS_SPLIT);
   tellOthers(connection, 0);
@@ -146,12 +156,14 @@ function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom:
       dropSegment(segment, reason);
       return;
     }
+    cutToPath(connection);
     if (stallCopies(connection, subflowAt(pieceSubflow))) {
       const copied = copyPiece(connection, segment, dsn, at);
       if (copied != DropReason.NONE) {
         dropSegment(segment, copied);
         return;
       }
+      cutToPath(connection);
     }
     const octets = pieceLength;
     if (!sendPiece(connection, dsn, at, left == octets ? segment.flags & TCP_PSH : 0, !dsnLt(dsn, newFrom))) {
@@ -250,11 +262,14 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dropSegment(segment, first);
     return;
   }
+  const carrier = subflowAt(pieceSubflow);
+  const octets = segmentOctets(connection, segment.payloadLength, superPacket);
+  const fits = octets <= hostRoom(connection, carrier);
+  if (!fits) showMtu(connection, carrier, octets);
   // A super-packet may only leave whole under a mapping that is logged, as long as the kernel thinks it is, and in its
   // own family.
-  const carrier = subflowAt(pieceSubflow);
   const cut = superPacket && (trimmed || otherFamily(localAddress(carrier)));
-  const whole = pieceLength == segment.payloadLength && !cut && !stallCopies(connection, carrier);
+  const whole = fits && pieceLength == segment.payloadLength && !cut && !stallCopies(connection, carrier);
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);
 }

@@ -4,40 +4,28 @@
 // for lost and sends them again with its window as it was (RFC 1191 §6.4). If the host has backed its time-out
 // off already, "host unreachable" takes one step back (RFC 6069).
 //
-// The host keeps the MTU for its route to the peer, and a segment that has grown by a DSS is longer than that: it
-// would be dropped wherever source and destination are the host's own. There "host unreachable" has to do; and
-// everywhere else HOST_KICKED asks the embedder to make the host forget the MTU, before such a path is used again.
+// The host keeps the MTU for its route to the peer, and would send shorter segments for as long. Where the new path
+// does not ask for that, HOST_KICKED has the embedder make the host forget it (docs/decisions/0007, 0012).
 
-import { Counter, EventKind, Reason } from "../abi";
-import { DSS_OVERHEAD, KICK_MTU_MIN4, KICK_MTU_MIN6 } from "../config";
-import {
-  clearFlag, Connection, ConnectionFlag, hasFlag, hostAddress, peerAddress, setFlag,
-} from "../connection/connection";
-import { emitConnectionEvent } from "../connection/lifecycle";
-import { pathAt } from "../connection/paths";
-import { localAddress, remoteAddress, Subflow, subflowAt } from "../connection/subflow";
+import { Counter } from "../abi";
+import { KICK_MTU_MIN4, KICK_MTU_MIN6 } from "../config";
+import { clearFlag, Connection, ConnectionFlag, hasFlag, peerAddress, setFlag } from "../connection/connection";
+import { hostMtu, setHostMtu } from "../connection/mtu";
+import { subflowAt } from "../connection/subflow";
 import { count } from "../counters";
-import { addressEqual, addressIsMapped } from "../memory/address";
+import { addressIsMapped } from "../memory/address";
 import { forgeIcmpToHost } from "../signalling/forge";
 import { IcmpError } from "../wire/icmp";
-
-/** True if packets on `subflow` leave by the very route that the host itself has to the peer. */
-function onHostRoute(connection: Connection, subflow: Subflow): bool {
-  return addressEqual(localAddress(subflow), hostAddress(connection)) &&
-    addressEqual(remoteAddress(subflow), peerAddress(connection));
-}
+import { forgetMtu, mtuForHost, mtuShowable } from "./path-mtu";
 
 /** MTU to show to the connection's host, octets: below what it knows; 0 when none would do. */
 function mtuToShow(connection: Connection): u32 {
   const active = subflowAt(connection.active);
   // A FIN has no size, and what the first kick did not achieve another will not.
   const onlyFin = hasFlag(connection, ConnectionFlag.LOCAL_FIN) && connection.dsnUna == connection.localFinDsn;
-  if (onlyFin || hasFlag(connection, ConnectionFlag.KICKED) || onHostRoute(connection, active)) return 0;
-  const mapped = addressIsMapped(peerAddress(connection));
-  let mtu = connection.mss + (mapped ? 40 : 60) - 1;
-  const path = pathAt(active.path).mtu;
-  if (path != 0 && path - DSS_OVERHEAD < mtu) mtu = path - DSS_OVERHEAD;
-  const floor: u32 = mapped ? KICK_MTU_MIN4 : KICK_MTU_MIN6;
+  if (onlyFin || hasFlag(connection, ConnectionFlag.KICKED) || !mtuShowable(connection, active)) return 0;
+  const mtu = min<u32>(hostMtu(connection) - 1, mtuForHost(connection, active));
+  const floor: u32 = addressIsMapped(peerAddress(connection)) ? KICK_MTU_MIN4 : KICK_MTU_MIN6;
   return mtu < floor ? 0 : mtu;
 }
 
@@ -53,7 +41,8 @@ export function kick(connection: Connection): void {
   setFlag(connection, ConnectionFlag.KICKED);
   if (mtu != 0) {
     forgeIcmpToHost(connection, IcmpError.TOO_BIG, mtu);
-    emitConnectionEvent(EventKind.HOST_KICKED, Reason.NONE, connection);
+    setHostMtu(connection, mtu);
+    forgetMtu(connection);
   }
   if (connection.headTries != 0) forgeIcmpToHost(connection, IcmpError.UNREACHABLE, 0);
   count(Counter.KICKS);

@@ -27,6 +27,7 @@ import { count } from "../counters";
 import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
 import { kick } from "./kick";
+import { forgetMtu } from "./path-mtu";
 import { transitionStart } from "./transition";
 
 /** Rank of a usable subflow: smaller is better (the list at the top of the file). */
@@ -79,6 +80,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);
     kick(connection);
+    forgetMtu(connection);
     connection.headTries = 0; // they say nothing about the new one
   }
   if (tellPeer) preferSubflow(connection, chosen);

@@ -286,13 +286,18 @@ export function sendTableFind(table: SendTable, dsn: Dsn): u32 {
   return 0;
 }
 
-/** True if `ssn` on `subflow` stands for an octet of the table, or is set aside for one. */
-export function sendTableCarries(table: SendTable, subflow: u32, ssn: Ssn): bool {
+/** Index of the run in which `ssn` on `subflow` stands for an octet, or is set aside for one; 0 = none. */
+export function sendTableFindSsn(table: SendTable, subflow: u32, ssn: Ssn): u32 {
   for (let index = table.head; index != 0; index = sendEntryAt(index).next) {
     const entry = sendEntryAt(index);
-    if (entry.subflow == subflow && ssn - entry.ssn < entry.length) return true;
+    if (entry.subflow == subflow && ssn - entry.ssn < entry.length) return index;
   }
-  return false;
+  return 0;
+}
+
+/** True if there is such a run. */
+export function sendTableCarries(table: SendTable, subflow: u32, ssn: Ssn): bool {
+  return sendTableFindSsn(table, subflow, ssn) != 0;
 }
 
 /** True if octets of the table are mapped to `subflow`. */

@@ -84,6 +84,11 @@ export function forgeToHost(connection: Connection, tsn: Tsn, tan: Tan, flags: u
   );
 }
 
+/** Code of "host unreachable" (RFC 792), "no route to destination" (RFC 4443 §3.1). */
+@inline function hostUnreachable(version: u32): u32 {
+  return version == 4 ? 1 : 0;
+}
+
 /**
  * An ICMP error for our own host, as the peer or a router before it would send it. TOO_BIG, with `mtu` in octets,
  * quotes the last octet that the host has sent: it is in the window (RFC 5927 §4) whatever ACK comes first.
@@ -96,9 +101,10 @@ export function forgeIcmpToHost(connection: Connection, error: IcmpError, mtu: u
   const version: u32 = addressIsMapped(host) ? 4 : 6;
   const length = connection.mss + (version == 4 ? 40 : 60);
   const quoted = tanFromDan(connection, error == IcmpError.TOO_BIG ? connection.dsnNxt - 1 : connection.dsnUna);
+  const peer = peerAddress(connection);
+  const detail = error == IcmpError.TOO_BIG ? mtu : hostUnreachable(version);
   const total = icmpErrorBuild(
-    packet, error, mtu, peerAddress(connection), host, peerPort(connection), hostPort(connection), quoted, length,
-    version,
+    packet, error, detail, peer, peer, host, peerPort(connection), hostPort(connection), quoted, length, version,
   );
   outboxCommit(packet, total, Direction.HOST);
   return true;

@@ -9,7 +9,7 @@ import {
   CONFIG, Counter, EngineConfig, EventKind, EventRecord, PATH_MAX, PathFlag, Reason, SetOperationKind, SubflowState,
 } from "../abi";
 import { drawU32, entropyHas, nowUs } from "../clock";
-import { DSS_OVERHEAD, JOIN_TRIES_MAX, REMOTE_ADDRESSES_MAX } from "../config";
+import { JOIN_TRIES_MAX, REMOTE_ADDRESSES_MAX } from "../config";
 import {
   Connection, ConnectionFlag, hasFlag, peerAddress, peerPort, remoteAddressEntry,
 } from "../connection/connection";
@@ -109,23 +109,12 @@ export function subflowOnPath(connection: Connection, path: u32): u32 {
   return found;
 }
 
-/**
- * True if the host's full-size segments fit through `path` once they carry a DSS, in the family of `address`; the MSS
- * is agreed at the SYN.
- */
-export function pathFits(connection: Connection, path: u32, address: usize): bool {
-  const mtu = pathAt(path).mtu;
-  return path == 0 || mtu == 0 || connection.mss + headersOf(addressFamily(address)) + DSS_OVERHEAD <= mtu;
-}
-
 /** Why `connection` cannot be joined on `path` now, or Reason.NONE. */
 export function joinObstacle(connection: Connection, path: u32): Reason {
   if (path == 0 || path > PATH_MAX || pathAt(path).known == 0) return Reason.NO_PATH;
   if (!hasFlag(connection, ConnectionFlag.OPENER)) return Reason.PEER_OPENS;
   if (!pathUsable(path)) return Reason.PATH_NOT_USABLE;
-  const remote = chooseRemote(connection, path);
-  if (remote == 0) return Reason.NO_REMOTE_ADDRESS;
-  return pathFits(connection, path, remote) ? Reason.NONE : Reason.PATH_NOT_USABLE;
+  return chooseRemote(connection, path) == 0 ? Reason.NO_REMOTE_ADDRESS : Reason.NONE;
 }
 
 /**

@@ -97,7 +97,7 @@ export function ipTotalLength(packet: usize): u32 {
 }
 
 /** Protocol (IPv4) or next header (IPv6). */
-function ipProtocol(packet: usize): u32 {
+export function ipProtocol(packet: usize): u32 {
   return ipVersion(packet) == 6 ? <u32>load<u8>(packet, 6) : <u32>load<u8>(packet, 9);
 }
 

@@ -31,6 +31,7 @@ const REASONS: Record<string, string> = {
   replaced: "a new connection took its place",
   exists: "it is already there",
   not_built: "not built yet",
+  unreachable: "a router says that the peer cannot be reached",
 };
 
 /** A sentence for a reason of the engine. */

@@ -492,6 +492,8 @@ export const Reason = {
   NOT_BUILT: 29,
   /** a mapping's octets were altered on their way (RFC 8684 §3.7) */
   CHECKSUM: 30,
+  /** a router says so (ICMP) */
+  UNREACHABLE: 31,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -767,6 +769,8 @@ export const DropReason = {
   NO_ENTROPY: 31,
   /** the packet's mapping has a wrong checksum */
   DSS_CHECKSUM: 32,
+  /** an error about a subflow that quotes nothing in flight there, or does not fit what it quotes */
+  ICMP_IGNORED: 33,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
@@ -834,5 +838,9 @@ export const Counter = {
   /** mappings of peers whose octets do not have their checksum */
   CHECKSUM_ERRORS: 48,
   MP_FAIL_RECEIVED: 49,
+  /** errors about subflows, given to the host in its own numbers */
+  ICMP_TRANSLATED: 50,
+  /** hosts told that their segments are too long for the subflow that is to carry them (ICMP) */
+  MTU_SHOWN: 51,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

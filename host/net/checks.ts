@@ -62,6 +62,7 @@ export async function checkKernel(): Promise<Check[]> {
     ["kernel NFQUEUE", "-j NFQUEUE --queue-num 65535 --queue-bypass", "modprobe nfnetlink_queue xt_NFQUEUE", "failed"],
     ["kernel mark match", "-m mark --mark 0x1/0xffff -j RETURN", "modprobe xt_mark", "failed"],
     ["kernel multiport match", "-p tcp -m multiport --ports 1:2 -j RETURN", "modprobe xt_multiport", "failed"],
+    ["kernel limit match", "-m limit --limit 1000/s -j RETURN", "modprobe xt_limit", "failed"],
     ["kernel CT target", "-j CT --notrack", "modprobe xt_CT", "warning"],
   ];
   const checks = [];
@@ -166,7 +167,7 @@ export function checkPathMtu(): Check {
   return {
     name: "path MTU discovery",
     result: "warning",
-    detail: `net.ipv4.ip_no_pmtu_disc is ${value}: handovers after a break take longer`,
+    detail: `net.ipv4.ip_no_pmtu_disc is ${value}: handovers after a break take longer, small MTUs cost more`,
     remedy: "sysctl -w net.ipv4.ip_no_pmtu_disc=0",
   };
 }

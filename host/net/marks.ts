@@ -1,7 +1,7 @@
 // Numbers and names by which the kernel objects of a daemon are recognised as ours: by the rules that must exempt our
 // own packets, and by `shunt doctor --clean`, which removes what a crashed daemon left behind.
 
-/** Mark of packets that the engine sends to the wire: exempt in OUTPUT. */
+/** Mark of packets that leave by us, made or rewritten: those that the engine made are exempt in OUTPUT by it. */
 export const WIRE_MARK = 0x5348;
 /** Mark of packets that the engine sends to the own host over lo: exempt in OUTPUT and INPUT, and not tracked. */
 export const HOST_MARK = 0x5349;
@@ -12,6 +12,11 @@ export const MARK_MASK = 0xffff;
 export const PROTOCOL = 83;
 /** Table and rule preference of path n are BASE + n: before `main` (32766), so that a path's address leaves by its path. */
 export const PATH_TABLE_BASE = 5300;
+/**
+ * The same for what the data path sends and has rewritten, by its mark: tables of their own, so that an MTU which the
+ * host is shown for its route does not stop what is longer for a reason. Before PATH_TABLE_BASE.
+ */
+export const WIRE_TABLE_BASE = 5200;
 /** Table of the park device; PATH_TABLE_BASE + 32 paths end below it. */
 export const PARK_TABLE = 5340;
 /** Table in which parked addresses are local. Only the engine's own packets to the host (HOST_MARK) look into it. */

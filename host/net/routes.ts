@@ -3,12 +3,17 @@
 // Without this a subflow of the second path would leave by the machine's one default route. Routes of `main` to
 // networks behind interfaces that are no path (containers, VPNs) are copied into each table: answers from a path's
 // address to a container must go on reaching the container.
+//
+// What leaves by us (by its mark) has the same routes once more, in tables of its own: the kernel keeps the MTUs that
+// the host is shown with the routes that the host uses, and what leaves by us is longer (docs/decisions/0012).
 import { execute } from "./execute.ts";
 import type { LinkAddress, MainRoute } from "./links.ts";
-import { PATH_TABLE_BASE, PROTOCOL } from "./marks.ts";
+import { MARK_MASK, PATH_TABLE_BASE, PROTOCOL, WIRE_MARK, WIRE_TABLE_BASE } from "./marks.ts";
 import { contains, networkOf, type PathState } from "./path-state.ts";
 
 export const tableOf = (pathId: number): number => PATH_TABLE_BASE + pathId;
+const wireTableOf = (pathId: number): number => WIRE_TABLE_BASE + pathId;
+const WIRE = `fwmark 0x${WIRE_MARK.toString(16)}/0x${MARK_MASK.toString(16)}`;
 
 /** Arguments of `ip` behind the family switch, one string per command. */
 export interface RouteSet {
@@ -25,27 +30,40 @@ const COPIED_ROUTES_MAX = 512;
 /** What must stand in the kernel for a path as it is now, for one family. `elsewhere`: routes of main by no path. */
 export function routeSet(path: PathState, family: 4 | 6, elsewhere: MainRoute[]): RouteSet {
   const addresses = path.addresses.filter((address) => address.family === family);
-  const table = tableOf(path.id);
-  const rules = addresses.map(({ address }) => `from ${address} lookup ${table} pref ${table} protocol ${PROTOCOL}`);
+  const tables = [tableOf(path.id), wireTableOf(path.id)];
+  const rules = addresses.flatMap(({ address }) => [
+    rule(`from ${address}`, tableOf(path.id)),
+    rule(`from ${address} ${WIRE}`, wireTableOf(path.id)),
+  ]);
   // Routes need the link; the rules stay, so that an address keeps its meaning over a short link down.
   if (!path.up) return { family, routes: [], rules };
-  const suffix = `table ${table} proto ${PROTOCOL}`;
+  const routes = routesOf(path, family, addresses, elsewhere);
+  const suffixes = tables.map((table) => `table ${table} proto ${PROTOCOL}`);
+  return { family, routes: suffixes.flatMap((suffix) => routes.map((route) => `${route} ${suffix}`)), rules };
+}
+
+function rule(selector: string, table: number): string {
+  return `${selector} lookup ${table} pref ${table} protocol ${PROTOCOL}`;
+}
+
+/** The routes of each of the path's tables. */
+function routesOf(path: PathState, family: 4 | 6, addresses: LinkAddress[], elsewhere: MainRoute[]): string[] {
   const networks = new Set(
     addresses.filter((address) => address.prefixLength < (family === 4 ? 32 : 128)).map(networkOf),
   );
-  const routes = [...networks].map((network) => `${network} dev ${path.interface} scope link ${suffix}`);
+  const routes = [...networks].map((network) => `${network} dev ${path.interface} scope link`);
   for (const route of elsewhere.filter((candidate) => candidate.family === family).slice(0, COPIED_ROUTES_MAX)) {
     if (networks.has(route.destination)) continue;
     const via = route.gateway === null ? "" : `via ${route.gateway} `;
-    routes.push(`${route.destination} ${via}dev ${route.device}${via === "" ? "" : " onlink"} ${suffix}`);
+    routes.push(`${route.destination} ${via}dev ${route.device}${via === "" ? "" : " onlink"}`);
   }
   const gateway = family === 4 ? path.gateway4 : path.gateway6;
   if (gateway !== null && addresses.length > 0) {
     // A gateway outside the interface's networks is on-link all the same: point-to-point links, cloud networks, fe80::.
     const onlink = addresses.some((address) => contains(address, gateway)) ? "" : " onlink";
-    routes.push(`default via ${gateway} dev ${path.interface}${source(addresses, family)}${onlink} ${suffix}`);
+    routes.push(`default via ${gateway} dev ${path.interface}${source(addresses, family)}${onlink}`);
   }
-  return { family, routes, rules };
+  return routes;
 }
 
 function source(addresses: LinkAddress[], family: 4 | 6): string {
@@ -61,7 +79,8 @@ export class SourceRoutes {
   /** Brings one path's routes and rules up to date. Throws CommandError. */
   async update(path: PathState, network: { elsewhere: MainRoute[]; ownRoutes: Map<string, number> }): Promise<void> {
     for (const family of [4, 6] as const) {
-      this.#forgetLost(path.id, family, network.ownRoutes.get(`${tableOf(path.id)}/${family}`) ?? 0);
+      const count = (table: number) => network.ownRoutes.get(`${table}/${family}`) ?? 0;
+      this.#forgetLost(path.id, family, count(tableOf(path.id)) + count(wireTableOf(path.id)));
       await this.#apply(path.id, routeSet(path, family, network.elsewhere));
     }
   }

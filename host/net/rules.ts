@@ -3,10 +3,12 @@
 //
 // Order inside a chain, and why:
 //   1. our own packets (wire mark, host mark) pass; those to the own host are not tracked;
-//   2. nothing over lo, nothing but TCP, no IPv6 link-local addresses: never converted;
-//   3. tuples of converted flows are queued *without* bypass: unrewritten they would corrupt the flow, so they are
+//   2. (INPUT) ICMP errors are queued with bypass, also those of the own kernel over lo: the packet that they quote,
+//      which netfilter cannot match, may be one of ours; bounded, since anybody can send them,
+//   3. nothing over lo, nothing but TCP, no IPv6 link-local addresses: never converted;
+//   4. tuples of converted flows are queued *without* bypass: unrewritten they would corrupt the flow, so they are
 //      dropped while nobody listens;
-//   4. what the configuration matches goes on to the MATCH chain, where
+//   5. what the configuration matches goes on to the MATCH chain, where
 //      a. SYNs are queued with bypass, so that new connections work while nobody listens,
 //      b. tuples in the bypass set (fell back, or speak MPTCP themselves) are left alone,
 //      c. all else is queued with bypass.
@@ -30,6 +32,14 @@ export interface RuleOptions {
 /** One multiport rule takes 15 ports; a range counts twice. */
 const MULTIPORT_SLOTS = 15;
 const SSH_PORT = 22;
+
+/** ICMP errors that may be about a subflow: destination unreachable (with "fragmentation needed"), packet too big. */
+const ICMP_ERRORS: Record<Family, readonly string[]> = {
+  4: ["-p icmp -m icmp --icmp-type 3"],
+  6: ["-p ipv6-icmp -m icmp6 --icmpv6-type 1", "-p ipv6-icmp -m icmp6 --icmpv6-type 2"],
+};
+/** Far more than routers send for one machine; what is beyond passes as if we were not there. */
+const ICMP_LIMIT = "-m limit --limit 1000/s --limit-burst 1000";
 
 function mark(value: number): string {
   return `0x${value.toString(16)}/0x${MARK_MASK.toString(16)}`;
@@ -71,6 +81,9 @@ function tableText(options: RuleOptions, family: Family, side: "output" | "input
   ];
   if (out && options.notrack) lines.push(`-A ${chain} -m mark --mark ${mark(HOST_MARK)} -j CT --notrack`);
   lines.push(`-A ${chain} -m mark --mark ${mark(HOST_MARK)} -j RETURN`);
+  if (!out) {
+    lines.push(...ICMP_ERRORS[family].map((match) => `-A ${chain} ${match} ${ICMP_LIMIT} ${queue} --queue-bypass`));
+  }
   lines.push(`-A ${chain} ! -p tcp -j RETURN`, `-A ${chain} ${out ? "-o" : "-i"} lo -j RETURN`);
   if (family === 6) lines.push(`-A ${chain} -s fe80::/10 -j RETURN`, `-A ${chain} -d fe80::/10 -j RETURN`);
   lines.push(

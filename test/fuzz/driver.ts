@@ -3,6 +3,7 @@
 
 import * as abi from "../../host/engine/abi.ts";
 import { decode, mappedAddress, type Packet, show } from "../packet.ts";
+import { decodeIcmp, isIcmp } from "../packet-icmp.ts";
 import { type Build, type Engine, type EngineOptions, loadEngine } from "../wasm.ts";
 
 export interface Input {
@@ -164,7 +165,12 @@ export class Driver {
     const slot = abi.BATCH + i * abi.SLOT_SIZE;
     must(offset >= slot && offset + length <= slot + abi.SLOT_SIZE, () => `packet ${i} lies outside of its slot`);
     must(length <= VERDICT_MAX_LENGTH, () => `packet ${i} has ${length} octets`);
-    const packet = decode(this.engine.octets.slice(offset, offset + length));
+    const octets = this.engine.octets.slice(offset, offset + length);
+    if (isIcmp(octets)) {
+      must(decodeIcmp(octets).checksumValid, () => `packet ${i}: ICMP with a wrong checksum`);
+      return [];
+    }
+    const packet = decode(octets);
     must(packet.totalLength === length, () => `packet ${i}: ${length} octets, total length ${packet.totalLength}`);
     checkRewritten(packet, input);
     return [{ direction, packet, rewritten: true }];

@@ -8,6 +8,7 @@
 
 import { Direction, Hook } from "../../host/engine/abi.ts";
 import * as p from "../packet.ts";
+import { isIcmp } from "../packet-icmp.ts";
 import type { Input, Sent } from "./driver.ts";
 
 /** One tuple, seen from the engine: a subflow or a connection of the host. */
@@ -35,6 +36,7 @@ export class Rules {
   /** Notes what is about to be fed. */
   fed(inputs: Input[]): void {
     for (const { octets, hook } of inputs) {
+      if (isIcmp(octets)) continue;
       const packet = p.decode(octets);
       if (hook === Hook.LOCAL_OUT) this.hostSent(packet);
       else this.peerSent(packet);

@@ -4,6 +4,7 @@
 import { Direction, Hook, PacketFlag } from "../../host/engine/abi.ts";
 import type { Random } from "../model/random.ts";
 import * as p from "../packet.ts";
+import { routerError } from "../packet-icmp.ts";
 import type { Input, Sent } from "./driver.ts";
 
 /** One subflow as the peer sees it; `local` is the engine's end. */
@@ -404,10 +405,19 @@ const peerEnd: PeerSays = (random, c, flow) => {
 const peerProbe: PeerSays = (random, _, flow) =>
   fromPeer(random, flow, { flags: "A", seq: add(flow.peerNxt, -1), ack: flow.engineNxt, payload: random.below(2) });
 
+/** A router, about a packet that the engine may have sent. */
+const routerSays: PeerSays = (random, _, flow) => {
+  const tuple = { src: flow.local, dst: flow.remote, sport: flow.localPort, dport: flow.remotePort };
+  const quoted = p.packet({ ...tuple, flags: "A", seq: add(flow.engineNxt, -random.below(3000)), payload: 1400 });
+  const error = random.chance(0.7) ? { mtu: random.pick([0, 600, 1280, 1300, 1400]) } : { code: random.below(16) };
+  return { octets: routerError(quoted, error), hook: Hook.LOCAL_IN, flags: 0 };
+};
+
 const PEER_CLOSED_SAYS: readonly PeerSays[] = [peerAck, peerAck, peerAck, peerEnd, peerProbe];
 const PEER_SAYS: readonly PeerSays[] = [
   ...[peerHandshake, peerHandshake, peerHandshake, peerJoin, peerAck, peerAck, peerAck, peerAck],
   ...[peerData, peerData, peerData, peerData, peerData, peerControl, peerControl, peerEnd, peerProbe],
+  routerSays,
 ];
 
 /** What both ends say until a flow may carry data, behind its SYN. */

@@ -17,6 +17,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   nginx: "nginx-light",
   iperf3: "iperf3",
   mptcpize: "mptcpize",
+  perl: "perl-base",
   sysctl: "procps",
   unshare: "util-linux",
 };

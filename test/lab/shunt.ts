@@ -91,11 +91,13 @@ export class Shunt {
     return ask(this.socket, "GET", "/v1/status");
   }
 
-  /** The engine's counters by name, as Prometheus is told them. */
+  /** The engine's counters by name, as Prometheus is told them; drop reasons as `drop_…`. */
   async counters(): Promise<Record<string, number>> {
     const text = await this.host.exec(["curl", "-sS", "--unix-socket", this.socket, "http://shunt/metrics"]);
-    const rows = [...text.matchAll(/^shunt_engine_total\{counter="(\w+)"\} (\d+)/gm)];
-    return Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]));
+    const rows = [...text.matchAll(/^shunt_(engine|dropped_packets)_total\{\w+="(\w+)"\} (\d+)/gm)];
+    return Object.fromEntries(
+      rows.map(([, kind, name, value]) => [kind === "engine" ? name : `drop_${name}`, Number(value)]),
+    );
   }
 
   /** Ends the daemon as a service manager would. */

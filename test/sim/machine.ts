@@ -86,6 +86,15 @@ export class Machine {
     return p && octets ? { ...made, toHost: [{ octets, p }, ...made.toHost] } : made;
   }
 
+  /** An ICMP error from a router. */
+  told(error: Uint8Array, nowUs: number): Made {
+    if (this.engine === undefined) return { ...NOTHING, errors: [error] };
+    this.setNow(nowUs);
+    const outcome = this.engine.wire(error);
+    const made = this.after({ ...outcome, packet: undefined }, 0);
+    return outcome.octets ? { ...made, errors: [outcome.octets, ...made.errors] } : made;
+  }
+
   /** Anything else that the engine is told: commands. */
   command(act: (engine: Scene) => Outcome, nowUs: number): Made {
     if (this.engine === undefined) return NOTHING;

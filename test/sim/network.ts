@@ -3,6 +3,7 @@
 
 import type { Random } from "../model/random.ts";
 import type { Packet } from "../packet.ts";
+import { routerError } from "../packet-icmp.ts";
 import type { Middlebox } from "./middlebox.ts";
 import type { Segment } from "./segment.ts";
 
@@ -57,6 +58,8 @@ export const CALM: Conditions = {
 /** One direction of one path. */
 export class Link {
   conditions: Conditions = CALM;
+  /** Longest packet that it takes, octets; 0 = any. */
+  mtu = 0;
   middleboxes: Middlebox[] = [];
   private busyUntilUs = 0;
   private lastArrivalUs = 0;
@@ -107,6 +110,12 @@ export class Network {
   /** True if nothing gets from `from` to the other end between these two addresses. */
   isCut(from: Side, p: Packet): boolean {
     return this.cut[from].has(pathOf(p.src)) || this.cut[otherSide(from)].has(pathOf(p.dst));
+  }
+
+  /** What a router answers to a packet that is too long for its path; undefined if it is not. */
+  tooBig(from: Side, { octets, p }: Segment): Uint8Array | undefined {
+    const mtu = this.links.get(`${from}${pathOf(from === "a" ? p.src : p.dst)}`)?.mtu ?? 0;
+    return mtu === 0 || octets.length <= mtu || this.isCut(from, p) ? undefined : routerError(octets, { mtu });
   }
 
   /** What becomes of a packet that leaves `from`: packets and the times of their arrival. */

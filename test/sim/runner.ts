@@ -99,6 +99,9 @@ class Run {
             : new Coalesce(random, share, kind === "sloppy");
       world.network.link(side, path).middleboxes.push(box);
     }
+    s.mtus.forEach((mtu, i) => {
+      for (const side of SIDES) world.network.link(side, i + 1).mtu = mtu;
+    });
     this.setConditions(true);
     if (s.calmStart) world.schedule(this.startUs + CALM_START_US, () => this.setConditions(false));
     else this.setConditions(false);

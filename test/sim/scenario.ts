@@ -72,6 +72,8 @@ export interface Scenario {
   wrap: Record<Side, boolean>;
   connections: ConnectionPlan[];
   conditions: Record<Side, Conditions[]>;
+  /** Longest packet that a path takes, octets, 0 = whatever the interfaces send; what is longer is answered by ICMP. */
+  mtus: number[];
   boxes: BoxPlan[];
   actions: Action[];
   /** The faults begin only when everything is established. */
@@ -82,6 +84,8 @@ export interface Scenario {
   lostSilently: boolean;
 }
 
+/** Seeds from here on have paths that take less than the interfaces before them. */
+export const MTU_SEEDS = 1_000_000_000;
 const SECOND = 1_000_000;
 /** Octets that the streams of a scenario have together: what a seed may cost. */
 const OCTETS_MAX = 120_000;
@@ -113,6 +117,7 @@ export function scenarioOf(seed: number): Scenario {
     wrap: { a: random.chance(0.3), b: random.chance(0.3) },
     connections: connectionPlans(aspect(5), faultsEndUs),
     conditions: { a: allConditions(aspect(6), paths), b: allConditions(aspect(7), paths) },
+    mtus: [],
     boxes: random.chance(0.25) ? boxPlans(aspect(8), paths, cast === "both") : [],
     actions: actionPlans(aspect(9), paths, calmStart, faultsEndUs),
     calmStart,
@@ -124,6 +129,11 @@ export function scenarioOf(seed: number): Scenario {
   if ((scenario.engineFlags.a & abi.ConfigFlag.STANDBY) === 0) scenario.lostSilently = false;
   mixFamilies(scenario, aspect(MIXING));
   demandChecksums(scenario, aspect(10));
+  if (seed >= MTU_SEEDS) {
+    scenario.mtus = Array.from({ length: paths }, mtuOf(aspect(27), scenario.family));
+    // smoltcp knows no ICMP: where it falls back to plain TCP, nobody could help it.
+    for (const side of SIDES) if (hosts[side].kind === "smoltcp") hosts[side].kind = "tcp";
+  }
   return scenario;
 }
 
@@ -147,6 +157,9 @@ function demandChecksums(s: Scenario, random: Random): void {
     s.hosts[side].native.checksum = true;
   }
 }
+
+const mtuOf = (random: Random, family: 4 | 6) => () =>
+  random.pick(family === 4 ? [0, 1492, 1400, 1280, 600] : [0, 1492, 1400, 1280, 1280]);
 
 function castOf(random: Random): Cast {
   if (random.chance(0.35)) return random.pick(["clientAndNative", "nativeAndServer"]);
@@ -331,6 +344,7 @@ export function describeScenario(s: Scenario): string {
       SIDES.map((side) => `port ${c.port} from ${c.startUs}: ${side} ${program(c.plans[side])}`),
     ),
     ...SIDES.flatMap((side) => s.conditions[side].map((c, i) => `path ${i + 1} from ${side}: ${link(c)}`)),
+    ...(s.mtus.length > 0 ? [`MTUs ${compact(s.mtus)}`] : []),
     ...s.boxes.map((box) => `middlebox ${compact(box)}`),
     ...s.actions.map((action) => `action ${compact(action)}`),
     `faults end at ${s.faultsEndUs}, calm start ${s.calmStart}, lost path ${s.lostPath}, silently ${s.lostSilently}`,

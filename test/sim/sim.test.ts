@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { REGRESSIONS } from "./regressions.ts";
 import { runSeed } from "./runner.ts";
+import { MTU_SEEDS } from "./scenario.ts";
 import type { Answer } from "./seed-worker.ts";
 
 // The simulator in CI: the same seeds each time, so that what makes it red is a change. SIM_SEEDS says how many, or
@@ -51,6 +52,14 @@ describe("the simulator", () => {
     for (const kind of ["NEW_SUBFLOW", "HANDOVER_DONE", "CONNECTION_FALLBACK", "ADDRESS_REMOVED", "SUBFLOW_CLOSED"]) {
       expect(happened(kind), kind).toBeGreaterThan(answers.length / 20);
     }
+  });
+
+  it("N-107 plays paths that take less than the interfaces, with routers that say so", {
+    timeout: 600_000,
+  }, async () => {
+    const answers = await playAll(Array.from({ length: 250 }, (_, i) => MTU_SEEDS + i));
+    const failed = answers.filter(({ failure }) => failure !== "");
+    if (failed.length > 0) throw new Error(report(failed));
   });
 
   it("plays every seed that ever failed", { timeout: 600_000 }, async () => {

@@ -29,6 +29,8 @@ const START_US = 1_000_000;
 /** Steps without time passing: somebody wants to be called for ever. */
 const STANDSTILL = 2_000;
 const STEPS_MAX = 400_000;
+/** From a sender to the router that finds its packet too long, and back. */
+const ROUTER_US = 1_000;
 
 interface Happening {
   at: number;
@@ -194,6 +196,15 @@ export class World {
     this.packets++;
     this.note(() => `${side} wire  → ${show(segment.p)}`);
     this.observer.wireOut(side, segment.p);
+    const error = this.network.tooBig(side, segment);
+    if (error !== undefined) {
+      this.note(() => "  … too long, says a router");
+      this.schedule(this.nowUs + ROUTER_US, () => {
+        this.handle(side, [this.machines[side].told(error, this.nowUs)]);
+        this.react(side);
+      });
+      return;
+    }
     const arrivals = this.network.send(side, segment, this.nowUs);
     if (arrivals.length === 0) this.note(() => `  … lost`);
     for (const { at, segment: piece } of arrivals) {

@@ -500,6 +500,8 @@ pub mod reason {
     pub const NOT_BUILT: u32 = 29;
     /// a mapping's octets were altered on their way (RFC 8684 §3.7)
     pub const CHECKSUM: u32 = 30;
+    /// a router says so (ICMP)
+    pub const UNREACHABLE: u32 = 31;
 }
 
 /// Struct of one trace record: one packet with payload or acknowledgement, on either side.
@@ -769,6 +771,8 @@ pub mod drop_reason {
     pub const NO_ENTROPY: u32 = 31;
     /// the packet's mapping has a wrong checksum
     pub const DSS_CHECKSUM: u32 = 32;
+    /// an error about a subflow that quotes nothing in flight there, or does not fit what it quotes
+    pub const ICMP_IGNORED: u32 = 33;
 }
 
 /// Index of each counter that is not a drop reason.
@@ -835,4 +839,8 @@ pub mod counter {
     /// mappings of peers whose octets do not have their checksum
     pub const CHECKSUM_ERRORS: u32 = 48;
     pub const MP_FAIL_RECEIVED: u32 = 49;
+    /// errors about subflows, given to the host in its own numbers
+    pub const ICMP_TRANSLATED: u32 = 50;
+    /// hosts told that their segments are too long for the subflow that is to carry them (ICMP)
+    pub const MTU_SHOWN: u32 = 51;
 }

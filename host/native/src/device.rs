@@ -42,6 +42,8 @@ pub enum Decision {
     Rewritten {
         offset: u32,
         length: u32,
+        /// It gets the mark of packets that leave by us, and is routed by it.
+        marked: bool,
     },
     /// To another queue, as it was.
     Queue(u16),

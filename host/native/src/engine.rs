@@ -302,7 +302,9 @@ fn decision(record: &[u8], packet: &Received, limit: u64) -> Option<Decision> {
             let fits = u64::from(offset) + u64::from(length) <= limit;
             let possible =
                 fits && (1..=PAYLOAD_MAX).contains(&length) && packet.flags & abi::packet_flag::TRUNCATED == 0;
-            possible.then_some(Decision::Rewritten { offset, length })
+            // A mark that it has already is somebody else's, who routes by it.
+            let marked = packet.hook == abi::hook::LOCAL_OUT && packet.mark == 0;
+            possible.then_some(Decision::Rewritten { offset, length, marked })
         }
         abi::verdict::QUEUE => u16::try_from(get_u32(record, descriptor::QUEUE)).ok().map(Decision::Queue),
         _ => None,

@@ -27,7 +27,7 @@ impl Kernel {
             },
             _ => Error::io("cannot open a raw socket", error),
         })?;
-        let queue = Queue::open(number)?;
+        let queue = Queue::open(number, marks.wire)?;
         let sets = sets
             .map(Sets::open)
             .transpose()

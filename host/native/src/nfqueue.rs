@@ -49,13 +49,17 @@ const QUEUE_LENGTH: u32 = 16384;
 /// Receive buffer asked for: 1,000 super-packets.
 const RECEIVE_BUFFER: usize = 64 << 20;
 const BATCH: usize = abi::BATCH_MAX as usize;
-/// Octets before a verdict's payload: nlmsghdr, nfgenmsg, verdict attribute, payload attribute's header.
-const VERDICT_HEAD: usize = HEADER + 12 + 4;
+/// Octets of a verdict without payload: nlmsghdr, nfgenmsg, verdict attribute.
+const VERDICT_PLAIN: usize = HEADER + 12;
+/// Octets before a verdict's payload at most: besides a mark attribute and the payload attribute's header.
+const VERDICT_HEAD: usize = VERDICT_PLAIN + 8 + 4;
 
 /// One bound queue.
 pub struct Queue {
     socket: Socket,
     number: u16,
+    /// What rewritten packets are marked with that leave.
+    mark: u32,
     vectors: Box<Vectors>,
     messages: Vec<Message>,
     counters: DeviceCounters,
@@ -81,8 +85,8 @@ struct Message {
 }
 
 impl Queue {
-    /// Binds queue `number` in the network namespace of the calling thread.
-    pub fn open(number: u16) -> Result<Queue> {
+    /// Binds queue `number` in the network namespace of the calling thread. `mark`: of rewritten packets that leave.
+    pub fn open(number: u16, mark: u32) -> Result<Queue> {
         let socket = Socket::open().map_err(Error::NoNfqueue)?;
         socket.set_receive_buffer(RECEIVE_BUFFER);
         set_no_enobufs(&socket);
@@ -90,7 +94,7 @@ impl Queue {
         // Safety: all-zero is a valid value of these C structs (null pointers, zero lengths).
         let vectors = unsafe { Box::<Vectors>::new_zeroed().assume_init() };
         let messages = Vec::with_capacity(BATCH);
-        Ok(Queue { socket, number, vectors, messages, counters: DeviceCounters::default() })
+        Ok(Queue { socket, number, mark, vectors, messages, counters: DeviceCounters::default() })
     }
 
     /// Readable when packets wait.
@@ -164,7 +168,7 @@ impl Queue {
     /// See `Device::decide`.
     pub fn decide(&mut self, memory: &mut [u8], verdicts: &[Verdict]) {
         for chunk in verdicts.chunks(BATCH) {
-            encode(self.number, chunk, &mut self.messages);
+            encode(self.number, self.mark, chunk, &mut self.messages);
             self.send_messages(memory);
         }
     }
@@ -374,13 +378,15 @@ fn parse(datagram: &[u8]) -> Parsed {
 }
 
 /// Turns verdicts into messages, in order; runs of equal ones without payload into one.
-fn encode(queue: u16, verdicts: &[Verdict], messages: &mut Vec<Message>) {
+fn encode(queue: u16, mark: u32, verdicts: &[Verdict], messages: &mut Vec<Message>) {
     messages.clear();
     let mut rest = verdicts;
     while let Some(first) = rest.first() {
         let run = rest.iter().take_while(|verdict| verdict.decision == first.decision).count();
         let (length, message) = match first.decision {
-            Decision::Rewritten { offset, length } => (1, with_payload(queue, first.id, offset, length)),
+            Decision::Rewritten { offset, length, marked } => {
+                (1, with_payload(queue, first.id, offset, length, marked.then_some(mark)))
+            }
             decision if run > 1 => (run, plain(queue, MSG_VERDICT_BATCH, rest[run - 1].id, verdict_number(decision))),
             decision => (1, plain(queue, MSG_VERDICT, first.id, verdict_number(decision))),
         };
@@ -398,23 +404,30 @@ fn verdict_number(decision: Decision) -> u32 {
 }
 
 fn plain(queue: u16, kind: u16, id: u32, verdict: u32) -> Message {
-    let length = HEADER + 12;
     let mut head = [0; VERDICT_HEAD];
-    head[..HEADER].copy_from_slice(&netlink::header(length as u32, kind, 0, 0, queue));
+    head[..HEADER].copy_from_slice(&netlink::header(VERDICT_PLAIN as u32, kind, 0, 0, queue));
     head[20..22].copy_from_slice(&12u16.to_ne_bytes());
     head[22..24].copy_from_slice(&ATTR_VERDICT_HDR.to_ne_bytes());
     head[24..28].copy_from_slice(&verdict.to_be_bytes());
     head[28..32].copy_from_slice(&id.to_be_bytes());
-    Message { head, head_length: length, offset: 0, length: 0, id }
+    Message { head, head_length: VERDICT_PLAIN, offset: 0, length: 0, id }
 }
 
-fn with_payload(queue: u16, id: u32, offset: u32, length: u32) -> Message {
+fn with_payload(queue: u16, id: u32, offset: u32, length: u32, mark: Option<u32>) -> Message {
     let mut message = plain(queue, MSG_VERDICT, id, NF_ACCEPT);
-    let total = (VERDICT_HEAD + align4(length as usize)) as u32;
+    let mut end = VERDICT_PLAIN;
+    if let Some(mark) = mark {
+        message.head[end..end + 2].copy_from_slice(&8u16.to_ne_bytes());
+        message.head[end + 2..end + 4].copy_from_slice(&ATTR_MARK.to_ne_bytes());
+        message.head[end + 4..end + 8].copy_from_slice(&mark.to_be_bytes());
+        end += 8;
+    }
+    message.head[end..end + 2].copy_from_slice(&((length + 4) as u16).to_ne_bytes());
+    message.head[end + 2..end + 4].copy_from_slice(&ATTR_PAYLOAD.to_ne_bytes());
+    end += 4;
+    let total = (end + align4(length as usize)) as u32;
     message.head[0..4].copy_from_slice(&total.to_ne_bytes());
-    message.head[32..34].copy_from_slice(&((length + 4) as u16).to_ne_bytes());
-    message.head[34..36].copy_from_slice(&ATTR_PAYLOAD.to_ne_bytes());
-    Message { head_length: VERDICT_HEAD, offset: offset as usize, length: length as usize, ..message }
+    Message { head_length: end, offset: offset as usize, length: length as usize, ..message }
 }
 
 #[cfg(test)]

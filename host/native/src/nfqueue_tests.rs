@@ -79,7 +79,7 @@ fn runs_become_batch_verdicts_in_order() {
     let verdicts = [
         verdict(1, Decision::Accept),
         verdict(2, Decision::Accept),
-        verdict(3, Decision::Rewritten { offset: 64, length: 41 }),
+        verdict(3, Decision::Rewritten { offset: 64, length: 41, marked: false }),
         verdict(4, Decision::Drop),
         verdict(5, Decision::Accept),
         verdict(6, Decision::Queue(3)),
@@ -87,7 +87,7 @@ fn runs_become_batch_verdicts_in_order() {
         verdict(8, Decision::Queue(4)),
     ];
     let mut messages = Vec::new();
-    encode(5, &verdicts, &mut messages);
+    encode(5, 0x53, &verdicts, &mut messages);
     let expected = [
         (MSG_VERDICT_BATCH, 2, NF_ACCEPT),
         (MSG_VERDICT, 3, NF_ACCEPT),
@@ -101,9 +101,9 @@ fn runs_become_batch_verdicts_in_order() {
 
 #[test]
 fn a_rewritten_packet_is_never_merged_and_states_its_lengths() {
-    let same = Decision::Rewritten { offset: 64, length: 41 };
+    let same = Decision::Rewritten { offset: 64, length: 41, marked: false };
     let mut messages = Vec::new();
-    encode(5, &[verdict(1, same), verdict(2, same)], &mut messages);
+    encode(5, 0x53, &[verdict(1, same), verdict(2, same)], &mut messages);
     assert_eq!(messages.len(), 2);
     let head = &messages[0].head;
     assert_eq!(u32::from_ne_bytes([head[0], head[1], head[2], head[3]]), 36 + 44);
@@ -114,6 +114,18 @@ fn a_rewritten_packet_is_never_merged_and_states_its_lengths() {
 
 #[test]
 fn the_longest_packet_still_fits_its_attribute() {
-    let message = with_payload(0, 1, 0, PAYLOAD_MAX);
+    let message = with_payload(0, 1, 0, PAYLOAD_MAX, None);
     assert_eq!(message.head[32..34], 65535u16.to_ne_bytes());
+}
+
+#[test]
+fn a_packet_that_leaves_by_us_is_marked() {
+    let marked = Decision::Rewritten { offset: 64, length: 41, marked: true };
+    let mut messages = Vec::new();
+    encode(5, 0x5348, &[verdict(1, marked)], &mut messages);
+    let head = &messages[0].head[..messages[0].head_length];
+    assert_eq!(u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize, head.len() + 44);
+    let attributes: Vec<_> = netlink::attributes(&head[HEADER..40]).map(|(kind, _, octets)| (kind, octets)).collect();
+    assert_eq!(attributes[1], (ATTR_MARK, &[0, 0, 0x53, 0x48][..]));
+    assert_eq!(head[40..44], [45, 0, ATTR_PAYLOAD as u8, 0]);
 }

@@ -155,7 +155,7 @@ fn a_rewritten_packet_is_named_by_its_place() {
     let (mut shard, log) = shard(&[2]);
     shard.serve_batch().unwrap();
     let log = log.lock().unwrap();
-    assert_eq!(decisions(&log[1]), [Decision::Rewritten { offset: FIRST_SLOT, length: 60 }]);
+    assert_eq!(decisions(&log[1]), [Decision::Rewritten { offset: FIRST_SLOT, length: 60, marked: false }]);
 }
 
 #[test]

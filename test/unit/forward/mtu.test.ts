@@ -93,16 +93,59 @@ describe("IPv4", () => {
 });
 
 describe.each([4, 6] as const)("a path that comes later with a smaller MTU, IPv%i", (family) => {
-  it.each(["opener", "responder"] as const)("N-60 none of the host's full-size segments leaves on it, %s", (role) => {
-    const e = new Established(role, { family, paths: paths(family, 1500), prefer: [1] }).establish();
-    e.scene.setPath(2, paths(family, 1500, 1280)[1] as object);
-    expect(() => e.join()).toThrow(); // refused: the host's MSS was agreed at the SYN
-    expect(e.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
-    e.scene.handover(2);
-    const out = data(sent(e.hostData(0, 1416)));
-    expect(out.map(({ src }) => src)).toEqual([e.addresses.host]);
-    const wide = new Established(role, { family, paths: paths(family, 1500), prefer: [1] }).establish();
-    wide.scene.setPath(2, paths(family, 1500, 1500)[1] as object);
-    expect(() => wide.join()).not.toThrow();
+  const headers = family === 4 ? 40 : 60;
+
+  it.each(["opener", "responder"] as const)(
+    "N-60 none of the host's segments leaves longer than that, and it is told to send shorter ones, %s",
+    (role) => {
+      const e = new Established(role, { family, paths: paths(family, 1500), prefer: [1] }).establish();
+      const mss = 1500 - headers - (role === "opener" ? 24 : 20);
+      e.scene.setPath(2, paths(family, 1500, 1300)[1] as object);
+      e.join();
+      e.scene.handover(2);
+      const first = e.hostData(0, mss);
+      expect(first.icmpToHost).toMatchObject([{ error: "too big", mtu: 1280, quoted: { seq: e.tsn(mss - 1) } }]);
+      const all = [first, e.hostData(mss, mss), e.hostData(2 * mss, 10 * mss, {}, GSO)];
+      const octets = data(all.flatMap(sent));
+      expect(octets.every(({ src }) => src === e.addresses.host2)).toBe(true);
+      expect(octets.reduce((sum, { payload }) => sum + payload.length, 0)).toBe(12 * mss);
+      const size = 1280 - headers; // what the kernel cuts the super-packet into by now
+      expect(Math.max(...all.map((outcome) => longest(outcome, size)))).toBe(1300);
+      expect(all.slice(1).flatMap(({ icmpToHost }) => icmpToHost)).toEqual([]);
+    },
+  );
+
+  it.each(["opener", "responder"] as const)(
+    "N-60 the MSS of a join holds on its subflow, and there only, %s",
+    (role) => {
+      const joinMss = 1300 - headers;
+      const e = joined(role, { family, joinMss });
+      const mss = 1500 - headers - (role === "opener" ? 24 : 20);
+      expect(longest(e.hostData(0, mss), mss)).toBe(mss + headers + 20);
+      e.scene.handover(2);
+      const first = e.hostData(mss, mss);
+      expect(longest(first, mss)).toBe(1300);
+      expect(first.icmpToHost).toMatchObject([{ error: "too big", mtu: 1280 }]);
+      e.scene.handover(1);
+      expect(longest(e.hostData(2 * mss, mss), mss)).toBe(mss + headers + 20);
+    },
+  );
+
+  it("N-60 pieces that are sent twice fit on both paths", () => {
+    const e = new Established("opener", { family, paths: paths(family, 1500, 1500), prefer: [1, 2] })
+      .establish()
+      .join();
+    const mss = 1500 - headers - 24;
+    e.hostData(0, mss);
+    e.scene.setPath(2, paths(family, 1500, 1300)[1] as object);
+    e.scene.advance(400_000);
+    e.scene.advance(700_000); // path 1 is silent: stale
+    const again = data(sent(e.hostData(0, mss)));
+    expect(e.on(e.flow2, again).map(({ totalLength }) => totalLength)).toEqual([1300, expect.any(Number)]);
+    expect(e.on(e.initial, again).length).toBeGreaterThan(0);
+    for (const flow of [e.initial, e.flow2]) {
+      const octets = e.on(flow, again).reduce((sum, { payload }) => sum + payload.length, 0);
+      expect(octets).toBe(mss);
+    }
   });
 });

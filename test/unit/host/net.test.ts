@@ -127,11 +127,17 @@ describe("source routing", () => {
   test("of a path, IPv4: its network, networks elsewhere, its gateway", () => {
     expect(routeSet(state, 4, [docker])).toEqual({
       family: 4,
-      rules: ["from 10.0.1.7 lookup 5301 pref 5301 protocol 83"],
+      rules: [
+        "from 10.0.1.7 lookup 5301 pref 5301 protocol 83",
+        "from 10.0.1.7 fwmark 0x5348/0xffff lookup 5201 pref 5201 protocol 83",
+      ],
       routes: [
         "10.0.1.0/24 dev wlan0 scope link table 5301 proto 83",
         "172.17.0.0/16 dev docker0 table 5301 proto 83",
         "default via 10.0.1.1 dev wlan0 src 10.0.1.7 table 5301 proto 83",
+        "10.0.1.0/24 dev wlan0 scope link table 5201 proto 83",
+        "172.17.0.0/16 dev docker0 table 5201 proto 83",
+        "default via 10.0.1.1 dev wlan0 src 10.0.1.7 table 5201 proto 83",
       ],
     });
   });
@@ -140,13 +146,15 @@ describe("source routing", () => {
     expect(routeSet(state, 6, []).routes).toEqual([
       "fd01::/64 dev wlan0 scope link table 5301 proto 83",
       "default via fe80::1 dev wlan0 onlink table 5301 proto 83",
+      "fd01::/64 dev wlan0 scope link table 5201 proto 83",
+      "default via fe80::1 dev wlan0 onlink table 5201 proto 83",
     ]);
   });
 
   test("of a path that is down: rules without routes", () => {
     const down = pathState(WIFI, { ...LINK, up: false }, undefined);
     expect(routeSet(down, 4, []).routes).toEqual([]);
-    expect(routeSet(down, 4, []).rules).toHaveLength(1);
+    expect(routeSet(down, 4, []).rules).toHaveLength(2);
   });
 
   test("changes only what changed", () => {
@@ -155,7 +163,9 @@ describe("source routing", () => {
     expect(difference(before, before)).toEqual([]);
     expect(difference(before, after)).toEqual([
       "route del default via 10.0.1.1 dev wlan0 src 10.0.1.7 table 5301 proto 83",
+      "route del default via 10.0.1.1 dev wlan0 src 10.0.1.7 table 5201 proto 83",
       "route replace default via 10.0.1.2 dev wlan0 src 10.0.1.7 table 5301 proto 83",
+      "route replace default via 10.0.1.2 dev wlan0 src 10.0.1.7 table 5201 proto 83",
     ]);
   });
 });

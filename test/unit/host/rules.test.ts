@@ -3,6 +3,7 @@ import { socketFilters } from "../../../host/net/orphans.ts";
 import { portGroups, removalText, rulesText } from "../../../host/net/rules.ts";
 import { createScript } from "../../../host/net/sets.ts";
 
+const ICMP = "-A SHUNT7-IN -p icmp -m icmp --icmp-type 3 -m limit --limit 1000/s --limit-burst 1000";
 const NONE = { output: false, input: false };
 
 describe("netfilter rules", () => {
@@ -32,6 +33,7 @@ COMMIT
 :SHUNT7-MATCH - [0:0]
 -A SHUNT7-IN -m mark --mark 0x5348/0xffff -j RETURN
 -A SHUNT7-IN -m mark --mark 0x5349/0xffff -j RETURN
+${ICMP} -j NFQUEUE --queue-num 7 --queue-bypass
 -A SHUNT7-IN ! -p tcp -j RETURN
 -A SHUNT7-IN -i lo -j RETURN
 -A SHUNT7-IN -p tcp -m set --match-set shunt7-converted4 src,src,dst -j NFQUEUE --queue-num 7
@@ -54,6 +56,11 @@ COMMIT
     expect(text).toContain("shunt7-converted6");
     expect(text).not.toContain("converted4");
     expect(text).not.toContain("CT --notrack");
+    const icmp = text.split("\n").filter((line) => line.includes("icmp"));
+    expect(icmp.map((line) => /^-A SHUNT7-IN -p ipv6-icmp -m icmp6 --icmpv6-type ([12]) /.exec(line)?.[1])).toEqual([
+      "1",
+      "2",
+    ]);
   });
 
   test("never queue a converted flow with bypass, and nothing else without", () => {
