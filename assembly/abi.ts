@@ -140,6 +140,7 @@ export const enum ConfigFlag {
   ADVERTISE = 1, // announce our other addresses with ADD_ADDR
   SET_OPERATIONS = 2, // the embedder keeps kernel sets: emit set operations
   STANDBY = 4, // active-standby joins every usable path in advance
+  RECEIVE_ON_ALL = 8, // the peer may send on every subflow, not only on the one that we send on
 }
 
 /** Status that init, process, tick, command, snapshot and salvage return. */

@@ -141,6 +141,8 @@ export const ConfigFlag = {
   SET_OPERATIONS: 2,
   /** active-standby joins every usable path in advance */
   STANDBY: 4,
+  /** the peer may send on every subflow, not only on the one that we send on */
+  RECEIVE_ON_ALL: 8,
 } as const;
 export type ConfigFlag = (typeof ConfigFlag)[keyof typeof ConfigFlag];
 

@@ -161,6 +161,8 @@ pub mod config_flag {
     pub const SET_OPERATIONS: u32 = 2;
     /// active-standby joins every usable path in advance
     pub const STANDBY: u32 = 4;
+    /// the peer may send on every subflow, not only on the one that we send on
+    pub const RECEIVE_ON_ALL: u32 = 8;
 }
 
 /// Status that init, process, tick, command, snapshot and salvage return.
