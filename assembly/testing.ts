@@ -208,7 +208,7 @@ export function halfOpenHeld(): u32 {
 import { CONFIG, EngineConfig } from "./abi";
 import { Connection, connectionAt, sendTableOf } from "./connection/connection";
 import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
-import { mapLogOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
+import { heldOf, mapLogOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
 import { mapLogCheck } from "./mapping/map-log";
 import { rangesCheck } from "./mapping/received-ranges";
 import { recvTableCheck } from "./mapping/recv-table";
@@ -237,7 +237,7 @@ export function tablesCheck(): u32 {
       if (subflow.connection != index) return 6; // C4
       const broken = subflowCheck(subflow);
       if (broken != 0) return broken;
-      runs += recvTableOf(subflow).count + rangesOf(subflow).count;
+      runs += recvTableOf(subflow).count + rangesOf(subflow).count + heldOf(subflow).count;
     }
     if (!active) return 7; // C3
   }
@@ -247,7 +247,7 @@ export function tablesCheck(): u32 {
 
 function subflowCheck(subflow: Subflow): u32 {
   if (!recvTableCheck(recvTableOf(subflow))) return 9;
-  if (!rangesCheck(rangesOf(subflow))) return 10;
+  if (!rangesCheck(rangesOf(subflow)) || !rangesCheck(heldOf(subflow))) return 10;
   if (!mapLogCheck(mapLogOf(subflow))) return 11;
   if (seqGt(subflow.ssnUna, subflow.ssnNxt)) return 12; // S1
   return seqGt(subflow.rcvSan, subflow.rcvHighest) ? 13 : 0; // S2

@@ -24,8 +24,8 @@ import { parkAddress, unparkAddress } from "./parking";
 import { pathAt } from "./paths";
 import { subflowSlab } from "./store";
 import {
-  localAddress, localPort, mapLogOf, rangesOf, recvTableOf, remoteAddress, remotePort, setSubflowPorts, Subflow,
-  subflowAt, SubflowBit, subflowHas, subflowIndex,
+  heldOf, localAddress, localPort, mapLogOf, rangesOf, recvTableOf, remoteAddress, remotePort, setSubflowPorts,
+  Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex,
 } from "./subflow";
 import { armConnection, disarmConnection, disarmSubflow } from "./timers";
 
@@ -210,6 +210,7 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   sendTableFreeSubflow(sendTableOf(connection), index, connection.dsnUna);
   recvTableFree(recvTableOf(subflow));
   rangesFree(rangesOf(subflow));
+  rangesFree(heldOf(subflow));
   mapLogFree(mapLogOf(subflow));
   disarmSubflow(subflow);
   removeSubflow(subflow);

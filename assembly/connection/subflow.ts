@@ -33,6 +33,7 @@
 //    240     8  stallUs                   when to look whether it is silent for too long; 0 = no octets are watched
 //    248     8  suspectUs                 closed then unless its hole is gone; 0 = no hole (poison.ts)
 //    256    36  local 16, remote 16, u16 localPort, u16 remotePort
+//    296    16  held                      ReceivedRanges: what the host has reported in SACK blocks, above the SAN
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 
@@ -48,6 +49,7 @@ import { subflowCapacity, subflowSlab } from "./store";
 @inline const RECV_OFFSET: usize = 112;
 @inline const RANGES_OFFSET: usize = 128;
 @inline const MAP_LOG_OFFSET: usize = 144;
+@inline const HELD_OFFSET: usize = 296;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
 
@@ -148,6 +150,11 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 @inline export function rangesOf(subflow: Subflow): ReceivedRanges {
   return changetype<ReceivedRanges>(changetype<usize>(subflow) + RANGES_OFFSET);
+}
+
+/** SSNs above the SAN that the host has reported in SACK blocks; kept where there are several subflows. */
+@inline export function heldOf(subflow: Subflow): ReceivedRanges {
+  return changetype<ReceivedRanges>(changetype<usize>(subflow) + HELD_OFFSET);
 }
 
 @inline export function mapLogOf(subflow: Subflow): MapLog {
