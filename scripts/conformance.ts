@@ -14,7 +14,7 @@ const PAGE = "docs/CONFORMANCE.md";
 
 /** Statements that must have a test by now. */
 export const REQUIRED: readonly number[] = [
-  ...Array.from({ length: 87 }, (_, i) => i + 1),
+  ...Array.from({ length: 90 }, (_, i) => i + 1),
   ...[100, 108, 109, 110, 111, 112, 113, 114],
 ];
 
