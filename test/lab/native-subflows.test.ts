@@ -101,7 +101,7 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
 it("a native client closes subflows and opens others, again and again", async () => {
   const scenario = await Scenario.start(scenarioOf(proxiedServer, { policy: { advertise: false } }, EVEN));
   const { client } = scenario;
-  const call = scenario.call({ up: 60 * MB, native: true, rate: MB });
+  const call = scenario.call({ up: 60 * MB, native: true, rate: RATE });
   await untilCarries(scenario, 0, "forward");
   const addresses = [11, 12, 13, 14].map((number) => `10.0.1.${number}`);
   for (const [index, address] of addresses.entries()) {
