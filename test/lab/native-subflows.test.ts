@@ -99,7 +99,7 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
 });
 
 it("a native client closes subflows and opens others, again and again", async () => {
-  const scenario = await Scenario.start(scenarioOf(proxiedServer, { policy: { advertise: false } }, EVEN));
+  const scenario = await Scenario.start(scenarioOf(proxiedServer, { policy: { advertise: false, receive_on_all: true } }, EVEN));
   const { client } = scenario;
   const call = scenario.call({ up: 60 * MB, native: true, rate: RATE });
   await untilCarries(scenario, 0, "forward");
@@ -143,7 +143,7 @@ describe("limits", () => {
 
   it("N-42, N-89 the ninth subflow of a native client is refused, the other eight carry its data at once", async () => {
     const scenario = await Scenario.start(
-      scenarioOf(proxiedServer, { policy: { advertise: false } }, { ...EVEN, rateMbit: 40 }),
+      scenarioOf(proxiedServer, { policy: { advertise: false, receive_on_all: true } }, { ...EVEN, rateMbit: 40 }),
     );
     await mptcp(scenario.client, "limits", "set", "subflows", "8");
     for (let number = 11; number < 19; number++) {

@@ -88,7 +88,7 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
   });
 
   it("N-88 200 short connections, 20 at a time", async () => {
-    const scenario = await Scenario.start(scenarioOf(pairing, withoutStandby));
+    const scenario = await Scenario.start(scenarioOf(pairing, { ...withoutStandby, policy: { advertise: false } }));
     const call = scenario.call({ up: 10_000, down: 20_000, count: 200, parallel: 20, ...pairing.call });
     await expectExact(scenario, await call.outcomes());
     const native = scenario.lab.host(pairing.native);

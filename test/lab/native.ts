@@ -44,7 +44,7 @@ export const PAIRINGS: readonly [string, Pairing][] = [
   ["native client, proxied server", proxiedServer],
 ];
 
-/** The peer may send on all paths that are joined. (A proxied server asks for nothing else anyway.) */
+/** The peer may send on all paths that are joined. (A proxied server asks for one of them only when another goes.) */
 export const receiveOnAll: ShuntConfig = { policy: { receive_on_all: true } };
 
 /** Nothing is joined in advance: a kernel refuses joins to a connection that a busy machine took too long to end. */
