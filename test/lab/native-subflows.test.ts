@@ -99,7 +99,9 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
 });
 
 it("a native client closes subflows and opens others, again and again", async () => {
-  const scenario = await Scenario.start(scenarioOf(proxiedServer, { policy: { advertise: false, receive_on_all: true } }, EVEN));
+  const scenario = await Scenario.start(
+    scenarioOf(proxiedServer, { policy: { advertise: false, receive_on_all: true } }, EVEN),
+  );
   const { client } = scenario;
   const call = scenario.call({ up: 60 * MB, native: true, rate: RATE });
   await untilCarries(scenario, 0, "forward");
