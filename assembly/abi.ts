@@ -141,6 +141,7 @@ export const enum ConfigFlag {
   SET_OPERATIONS = 2, // the embedder keeps kernel sets: emit set operations
   STANDBY = 4, // active-standby joins every usable path in advance
   CHECKSUM = 8, // demand checksums of mappings from every peer (RFC 8684 §3.3); else only those who demand them get any
+  RECEIVE_ON_ALL = 16, // the peer may send on every subflow, not only on the one that we send on
 }
 
 /** Status that init, process, tick, command, snapshot and salvage return. */

@@ -72,8 +72,11 @@
 /** First question to a stale subflow whether it is heard again; doubled up to STALE_PROBE_MAX_US. */
 @inline export const STALE_PROBE_US: u64 = 1_000_000;
 @inline export const STALE_PROBE_MAX_US: u64 = 60_000_000;
-/** How long a subflow with a hole has to acknowledge it, at least: a busy peer's answer may take this long. */
-@inline export const POISON_MIN_US: u64 = 50_000;
+/**
+ * How long a subflow with a hole has to acknowledge it, at least. A native peer that sends on two paths fills their
+ * queues faster than SRTT learns of it: what it acknowledges on the one comes that much before the other's answer.
+ */
+@inline export const POISON_MIN_US: u64 = 200_000;
 /** Linux believes no MTU below these (min_pmtu; RFC 8200 §5). */
 @inline export const KICK_MTU_MIN4: u32 = 552;
 @inline export const KICK_MTU_MIN6: u32 = 1280;

@@ -211,7 +211,7 @@ export function halfOpenHeld(): u32 {
 import { CONFIG, EngineConfig } from "./abi";
 import { Connection, connectionAt, sendTableOf } from "./connection/connection";
 import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
-import { mapLogOf, mapSumsOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
+import { heldOf, mapLogOf, mapSumsOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
 import { mapLogCheck } from "./mapping/map-log";
 import { mapSumsCheck } from "./mapping/map-sums";
 import { rangesCheck } from "./mapping/received-ranges";
@@ -241,7 +241,8 @@ export function tablesCheck(): u32 {
       if (subflow.connection != index) return 6; // C4
       const broken = subflowCheck(subflow);
       if (broken != 0) return broken;
-      runs += recvTableOf(subflow).count + rangesOf(subflow).count + mapSumsOf(subflow).count;
+      runs += recvTableOf(subflow).count + rangesOf(subflow).count + heldOf(subflow).count;
+      runs += mapSumsOf(subflow).count;
     }
     if (!active) return 7; // C3
   }
@@ -251,7 +252,7 @@ export function tablesCheck(): u32 {
 
 function subflowCheck(subflow: Subflow): u32 {
   if (!recvTableCheck(recvTableOf(subflow))) return 9;
-  if (!rangesCheck(rangesOf(subflow))) return 10;
+  if (!rangesCheck(rangesOf(subflow)) || !rangesCheck(heldOf(subflow))) return 10;
   if (!mapLogCheck(mapLogOf(subflow))) return 11;
   if (!mapSumsCheck(mapSumsOf(subflow))) return 14;
   if (seqGt(subflow.ssnUna, subflow.ssnNxt)) return 12; // S1

@@ -152,6 +152,7 @@ export class Daemon {
         portLast: tuning.ports.last,
         rejoinGraceMs: tuning.rejoinGraceMs,
         advertise: policy.advertise,
+        receiveOnAll: policy.receiveOnAll,
         standby: tuning.standby,
         checksum: tuning.checksum,
       },

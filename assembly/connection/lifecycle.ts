@@ -25,8 +25,8 @@ import { parkAddress, unparkAddress } from "./parking";
 import { pathAt } from "./paths";
 import { subflowSlab } from "./store";
 import {
-  localAddress, localPort, mapLogOf, mapSumsOf, rangesOf, recvTableOf, remoteAddress, remotePort, setSubflowPorts,
-  Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex,
+  heldOf, localAddress, localPort, mapLogOf, mapSumsOf, rangesOf, recvTableOf, remoteAddress, remotePort,
+  setSubflowPorts, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex,
 } from "./subflow";
 import { armConnection, disarmConnection, disarmSubflow } from "./timers";
 
@@ -211,6 +211,7 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   sendTableFreeSubflow(sendTableOf(connection), index, connection.dsnUna);
   recvTableFree(recvTableOf(subflow));
   rangesFree(rangesOf(subflow));
+  rangesFree(heldOf(subflow));
   mapLogFree(mapLogOf(subflow));
   mapSumsFree(mapSumsOf(subflow));
   disarmSubflow(subflow);

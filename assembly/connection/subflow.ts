@@ -38,6 +38,7 @@
 //    312     8  routerMtuUs               when
 //    320     8  mtuShownUs                when the host was last told that its segments are too long here
 //    328     4  peerMtu                   octets: what the peer's MSS on this subflow allows; 0 = anything
+//    336    16  held                      ReceivedRanges: what the host has reported in SACK blocks, above the SAN
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 
@@ -54,6 +55,7 @@ import { subflowCapacity, subflowSlab } from "./store";
 @inline const RECV_OFFSET: usize = 112;
 @inline const RANGES_OFFSET: usize = 128;
 @inline const MAP_LOG_OFFSET: usize = 144;
+@inline const HELD_OFFSET: usize = 336;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
 @inline const MAP_SUMS_OFFSET: usize = 296;
@@ -155,6 +157,11 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 @inline export function rangesOf(subflow: Subflow): ReceivedRanges {
   return changetype<ReceivedRanges>(changetype<usize>(subflow) + RANGES_OFFSET);
+}
+
+/** SSNs above the SAN that the host has reported in SACK blocks; kept where there are several subflows. */
+@inline export function heldOf(subflow: Subflow): ReceivedRanges {
+  return changetype<ReceivedRanges>(changetype<usize>(subflow) + HELD_OFFSET);
 }
 
 @inline export function mapLogOf(subflow: Subflow): MapLog {

@@ -3,9 +3,14 @@
 //   1. the host's TAN becomes the DAN; its SACK blocks move to DSN space
 //   2. every subflow whose octets the host has now acknowledged gets a SAN of its own (projection, §3.5)
 //   3. the host's packet itself carries one of them, the others are forged
-//   4. a duplicate goes only where octets are still unacknowledged or a retransmission was just seen
+//   4. a subflow of whose octets the SACK blocks say something new is told, too: a host that compresses its ACKs
+//      (Linux) speaks of several arrivals at once
+//   5. any other duplicate goes only where octets are still unacknowledged or a retransmission was just seen
 //
-// A SAN never covers an octet that did not come on that subflow.
+// A SAN never covers an octet that did not come on that subflow. But it does cover what the host has reported once: a
+// host has room for four SACK blocks, and where a peer sends on several subflows by turns there are more. A SAN that
+// stopped at octets which the peer has seen in a SACK block would look like reneging to it (Linux then takes all it
+// has in flight for lost).
 
 import { Counter, DropReason } from "../abi";
 import {
@@ -13,14 +18,15 @@ import {
 } from "../connection/connection";
 import { accountAcknowledged } from "../connection/lifecycle";
 import {
-  rangesOf, recvTableOf, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
+  heldOf, rangesOf, recvTableOf, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex,
+  subflowUsable,
 } from "../connection/subflow";
 import { hostWindowUpdate, windowForSubflow } from "../connection/window";
 import { SACK_BLOCKS_DATA, SACK_BLOCKS_PURE } from "../config";
 import { countAdd } from "../counters";
 import { Fault, faulty } from "../faults";
 import { DSN_BLOCK_SIZE, projectDsnBlock, projectSan } from "../mapping/projection";
-import { rangesTrim } from "../mapping/received-ranges";
+import { Arrival, rangesAdd, rangesContiguous, rangesTrim } from "../mapping/received-ranges";
 import { recvTableTrim } from "../mapping/recv-table";
 import {
   FORGE_OPTIONS, HOST_BLOCKS, HOST_BLOCKS_MAX, REWRITE_OPTIONS, SSN_BLOCKS, SSN_BLOCKS_MAX, TCP_OPTIONS,
@@ -66,10 +72,34 @@ function readHostBlocks(connection: Connection, segment: Segment, dan: Dan): voi
 function sanOf(connection: Connection, subflow: Subflow): San {
   if (faulty(Fault.SAN)) return finSan(subflow, subflow.rcvHighest);
   if (subflow.rcvSan == subflow.rcvHighest) return finSan(subflow, subflow.rcvSan);
-  const san = projectSan(
-    recvTableOf(subflow), rangesOf(subflow), subflow.rcvSan, connection.rcvDan, HOST_BLOCKS, hostBlockCount,
-  );
+  const recv = recvTableOf(subflow);
+  const ranges = rangesOf(subflow);
+  let san = projectSan(recv, ranges, subflow.rcvSan, connection.rcvDan, HOST_BLOCKS, hostBlockCount);
+  let behind = rangesContiguous(heldOf(subflow), san);
+  while (behind != san) {
+    san = projectSan(recv, ranges, behind, connection.rcvDan, HOST_BLOCKS, hostBlockCount);
+    behind = rangesContiguous(heldOf(subflow), san);
+  }
   return finSan(subflow, san);
+}
+
+/** Keeps in mind which octets of `subflow` the host's SACK blocks report. True if some of it is new. */
+function noteHeld(subflow: Subflow): bool {
+  let told = false;
+  for (let i: u32 = 0; i < hostBlockCount; i++) {
+    const at = <usize>HOST_BLOCKS + <usize>i * DSN_BLOCK_SIZE;
+    const found = projectDsnBlock(
+      recvTableOf(subflow), rangesOf(subflow), load<u64>(at), load<u64>(at, 8), SSN_BLOCKS, 0, SSN_BLOCKS_MAX,
+    );
+    for (let block: u32 = 0; block < found; block++) {
+      const left = load<u32>(<usize>SSN_BLOCKS + <usize>block * 8);
+      const right = load<u32>(<usize>SSN_BLOCKS + <usize>block * 8, 4);
+      if (seqLeq(right, subflow.rcvSan)) continue;
+      const arrival = rangesAdd(heldOf(subflow), left, right);
+      if (arrival == Arrival.NEW || arrival == Arrival.PARTIAL) told = true;
+    }
+  }
+  return told;
 }
 
 @inline function finSan(subflow: Subflow, san: San): San {
@@ -84,6 +114,7 @@ export function advanceSan(connection: Connection, subflow: Subflow): bool {
   if (seqGt(san, subflow.rcvHighest)) subflow.rcvHighest = san; // the peer's FIN
   recvTableTrim(recvTableOf(subflow), san);
   rangesTrim(rangesOf(subflow), san);
+  rangesTrim(heldOf(subflow), san);
   return true;
 }
 
@@ -121,21 +152,25 @@ function hasNews(connection: Connection): bool {
 }
 
 let carrierMoved: bool = false; // tellOthers() has moved the carrier's SAN
+let sackTold: bool = false; // and the SACK blocks said something new of a subflow, which knows it now
 
 /**
- * Gives every subflow but `carrier` (index, 0 = none) one ACK if it has earned a new SAN, or if there is news for all;
- * the carrier's SAN is moved on only. True if there was news.
+ * Gives every subflow but `carrier` (index, 0 = none) one ACK if it has earned a new SAN, if the SACK blocks say
+ * something new of it, or if there is news for all; the carrier's SAN is moved on only. True if there was news.
  */
 export function tellOthers(connection: Connection, carrier: u32): bool {
   const news = hasNews(connection);
   carrierMoved = false;
+  sackTold = false;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
     const nothingCame = subflow.rcvSan == subflow.rcvHighest && !subflowHas(subflow, SubflowBit.FIN_RECEIVED);
+    const told = !nothingCame && hostBlockCount != 0 && connection.subflowCount > 1 && noteHeld(subflow);
     const moved = !nothingCame && advanceSan(connection, subflow);
-    if (moved) subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
+    sackTold = sackTold || told;
+    if (moved || told) subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
     if (index == carrier) carrierMoved = moved;
-    else if (moved || (news && subflowUsable(subflow))) forgeHostAck(connection, subflow);
+    else if (moved || ((news || told) && subflowUsable(subflow))) forgeHostAck(connection, subflow);
   }
   return news;
 }
@@ -187,7 +222,7 @@ function dropCovered(from: u32, count: u32, san: San): u32 {
   return kept;
 }
 
-/** Rule 4: octets that came on it are still unacknowledged, or a retransmission was just seen. */
+/** Rule 5: octets that came on it are still unacknowledged, or a retransmission was just seen. */
 @inline function wantsDuplicate(subflow: Subflow): bool {
   return subflow.rcvSan != subflow.rcvHighest || subflowHas(subflow, SubflowBit.RETRANSMISSION_SEEN);
 }
@@ -205,7 +240,7 @@ function chooseCarrier(connection: Connection): u32 {
   return duplicate;
 }
 
-/** Duplicates for the subflows beside the carrier that deserve one, too (rule 4). */
+/** Duplicates for the subflows beside the carrier that deserve one, too (rule 5). */
 function duplicateOthers(connection: Connection, carrier: u32): void {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     const subflow = subflowAt(index);
@@ -233,7 +268,7 @@ export function ackToSubflow(connection: Connection, segment: Segment): void {
   }
   const subflow = subflowAt(carrier);
   const news = tellOthers(connection, carrier);
-  if (!news && !carrierMoved && !ackMoved) duplicateOthers(connection, carrier);
+  if (!news && !carrierMoved && !ackMoved && !sackTold) duplicateOthers(connection, carrier);
   subflowClear(subflow, SubflowBit.RETRANSMISSION_SEEN);
   let end = REWRITE_OPTIONS;
   if (unconfirmed && subflowHas(subflow, SubflowBit.INITIAL)) {

@@ -11,6 +11,7 @@ import { pathAt } from "../connection/paths";
 import { subflowAt, SubflowBit, subflowHas } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { joinObstacle, joinStart, joinWanted, subflowOnPath } from "../signalling/join";
+import { receivesOnAll } from "../signalling/priority";
 
 /** True if nothing can carry new data now. */
 function stranded(connection: Connection): bool {
@@ -47,7 +48,8 @@ export function standbyJoin(connection: Connection): void {
   for (let path: u32 = 1; path <= PATH_MAX; path++) {
     if (!joinWanted(path) || subflowOnPath(connection, path) != 0) continue;
     if (joinObstacle(connection, path) != Reason.NONE) continue;
-    joinStart(connection, path, !wouldBeActive(connection, path), 0);
+    const shared = receivesOnAll(connection) && (pathAt(path).flags & PathFlag.BACKUP) == 0;
+    joinStart(connection, path, !shared && !wouldBeActive(connection, path), 0);
   }
 }
 

@@ -1,9 +1,10 @@
 // MP_PRIO (RFC 8684 §3.3.8): tells the peer on which subflows it should send. In v1 the option speaks of
 // the subflow that carries it, is not acknowledged and may be lost: it is repeated a few times.
 
-import { Counter } from "../abi";
+import { CONFIG, ConfigFlag, Counter, EngineConfig, PathFlag } from "../abi";
 import { nowUs } from "../clock";
 import { Connection } from "../connection/connection";
+import { pathAt } from "../connection/paths";
 import { repeatUs } from "../connection/rtt";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet, subflowUsable,
@@ -21,19 +22,32 @@ function sendPrio(connection: Connection, subflow: Subflow): void {
   forgeAckWith(connection, subflow, end);
 }
 
+/** True if the peer may send on every regular path. A manual handover asks for one, and gets it. */
+export function receivesOnAll(connection: Connection): bool {
+  const wanted = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.RECEIVE_ON_ALL) != 0;
+  return wanted && connection.pinnedPath == 0;
+}
+
+/** True if the peer should keep off a subflow that is not the preferred one. */
+function wantsBackup(connection: Connection, subflow: Subflow): bool {
+  if (!receivesOnAll(connection) || subflowHas(subflow, SubflowBit.STALE)) return true;
+  return subflow.path != 0 && (pathAt(subflow.path).flags & PathFlag.BACKUP) != 0;
+}
+
 /**
- * Makes `preferred` (index) the one subflow that the peer should use, all others backup, and says so where
- * it changes.
+ * Makes `preferred` (index) the one subflow that the peer should use, all others backup (unless it may use them
+ * all), and says so where it changes.
  */
 export function preferSubflow(connection: Connection, preferred: u32): void {
   let changed = false;
-  // The preferred one first: for a moment both are regular, never none.
+  // The regular ones first: for a moment more are regular, never none.
   for (let pass = 0; pass < 2; pass++) {
     for (let index = connection.head; index != 0; index = subflowAt(index).next) {
       const subflow = subflowAt(index);
-      if ((index == preferred) != (pass == 0) || !subflowUsable(subflow)) continue;
-      if (subflowHas(subflow, SubflowBit.BACKUP) == (pass == 1)) continue;
-      if (pass == 1) subflowSet(subflow, SubflowBit.BACKUP);
+      const backup = index != preferred && wantsBackup(connection, subflow);
+      if (backup != (pass == 1) || !subflowUsable(subflow)) continue;
+      if (subflowHas(subflow, SubflowBit.BACKUP) == backup) continue;
+      if (backup) subflowSet(subflow, SubflowBit.BACKUP);
       else subflowClear(subflow, SubflowBit.BACKUP);
       subflowSet(subflow, SubflowBit.PRIO_PENDING);
       sendPrio(connection, subflow);

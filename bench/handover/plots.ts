@@ -4,47 +4,30 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as Plot from "@observablehq/plot";
-import { thin } from "../../host/plot/series.ts";
+import { COLOURS, INK } from "../../host/plot/svg.ts";
 import {
-  type Box,
-  COLOURS,
-  type Document,
-  INK,
-  newDocument,
-  place,
-  QUIET,
-  svgText,
-  text,
-} from "../../host/plot/svg.ts";
+  axis,
+  frame,
+  MEGABYTE,
+  type Panel,
+  picture,
+  row,
+  strokeSymbol,
+  traceDots,
+  traceLegend,
+} from "../plot/panels.ts";
 import { quantile } from "./gap.ts";
 import { atShare, type Group, groupsOf } from "./report.ts";
 import type { Sample } from "./run.ts";
 import { MIXED, NATIVE, PROXIED, SERIES, type System } from "./series.ts";
 import { type TracedEvent, tracesOf } from "./traces.ts";
 
-const WIDTH = 1040;
-const MARGIN = 28;
-const GUTTER = 24;
-const HEAD_HEIGHT = 100;
-const PANEL_HEIGHT = 300;
-const PANEL_TITLE_HEIGHT = 50;
-/** Between a row of panels and the next. */
-const ROW_GAP = 18;
-const PATH_COLOURS: Record<string, string> = { wifi: COLOURS[0] as string, ethernet: COLOURS[1] as string };
 const SYSTEM_COLOURS = new Map([
   [PROXIED.name, COLOURS[0] as string],
   [MIXED.name, COLOURS[2] as string],
   [NATIVE.name, COLOURS[4] as string],
 ]);
 const CONTROL_COLOUR = "#9aa0a6";
-const MEGABYTE = 1e6;
-
-/** One plot of a picture. */
-interface Panel {
-  title: string;
-  subtitle: string;
-  draw: (document: Document, box: Box) => ReturnType<typeof Plot.plot>;
-}
 
 /** Draws whatever there are samples or traces for. */
 export function drawAll(samples: readonly Sample[], traces: readonly TracedEvent[], directory: string): void {
@@ -89,22 +72,12 @@ function tracePanel(trace: TracedEvent, what: string, fromMs: number, toMs: numb
     title: `${what}: ${trace.from} → ${trace.to}`,
     subtitle: `longest gap between in-order data at the program: ${trace.gapMs.toFixed(0)} ms`,
     draw: (document, box) => {
-      const points = thin(
-        seen.map(({ ms, position, ...point }) => ({ timeS: ms, position: position - base, ...point })),
-        box,
-      );
-      const at = { x: "timeS", y: (point: { position: number }) => point.position / MEGABYTE };
-      const colour = (point: { path: string }) => PATH_COLOURS[point.path] ?? QUIET;
-      const of = (kind: string) => points.filter((point) => point.kind === kind);
+      const points = seen.map(({ ms, position, ...point }) => ({ timeS: ms, position: position - base, ...point }));
       return Plot.plot({
         ...frame(document, box),
         x: timeScale(fromMs, toMs),
         y: { ...axis("place in the stream (MB)"), tickFormat: ".1f", ticks: 6 },
-        marks: [
-          eventRule(),
-          Plot.dot(of("ack"), { ...at, r: 3.2, stroke: colour, strokeWidth: 0.8, strokeOpacity: 0.5 }),
-          Plot.dot(of("data"), { ...at, r: 1.5, fill: colour, fillOpacity: 0.9 }),
-        ],
+        marks: [eventRule(), ...traceDots(points, box)],
       });
     },
   };
@@ -216,15 +189,6 @@ function systemColour({ system }: { system: string }): string {
   return SYSTEM_COLOURS.get(system) ?? CONTROL_COLOUR;
 }
 
-function frame(document: Document, box: Box) {
-  const margins = { marginLeft: 74, marginRight: 16, marginTop: 10, marginBottom: 44 };
-  return { document, width: box.width, height: box.height, ...margins };
-}
-
-function axis(label: string) {
-  return { label, labelAnchor: "center", labelArrow: "none", grid: true } as const;
-}
-
 function timeScale(fromMs: number, toMs: number) {
   return { ...axis("milliseconds from the event"), domain: [fromMs, toMs], ticks: 7 };
 }
@@ -233,53 +197,7 @@ function eventRule() {
   return Plot.ruleX([0], { stroke: INK, strokeWidth: 1.3, strokeDasharray: "5 4" });
 }
 
-/** Panels in two columns under a title and a legend; null without panels. */
-function picture(title: string, legend: (y: number) => string, panels: readonly Panel[]): string | null {
-  if (panels.length === 0) return null;
-  const document = newDocument();
-  const columns = Math.min(2, panels.length);
-  const width = (WIDTH - GUTTER * (columns - 1)) / columns;
-  const rowHeight = PANEL_HEIGHT + PANEL_TITLE_HEIGHT + ROW_GAP;
-  const parts = panels.map((panel, index) => {
-    const x = (index % columns) * (width + GUTTER);
-    const y = HEAD_HEIGHT + Math.floor(index / columns) * rowHeight;
-    const box = { x, y: y + PANEL_TITLE_HEIGHT, width, height: PANEL_HEIGHT };
-    return [
-      text(x + MARGIN, y + 20, panel.title, 15, INK, "bold"),
-      text(x + MARGIN, y + 40, panel.subtitle, 12, QUIET),
-      place(panel.draw(document, box), box),
-    ].join("\n");
-  });
-  const height = HEAD_HEIGHT + Math.ceil(panels.length / columns) * rowHeight + MARGIN;
-  return svgText({ title, width: WIDTH, height }, [text(MARGIN, 36, title, 20, INK, "bold"), legend(70), ...parts]);
-}
-
-/** Symbols and words in a row. */
-function row(y: number, entries: [symbol: (x: number) => string, label: string][]): string {
-  let x = MARGIN;
-  return entries
-    .map(([symbol, label]) => {
-      const parts = `${symbol(x)}${text(x + 26, y + 4, label, 13, INK)}`;
-      x += 26 + label.length * 7.3 + 22;
-      return parts;
-    })
-    .join("\n");
-}
-
-function traceLegend(y: number): string {
-  const data = (colour: string) => (x: number) => `<circle cx="${x + 10}" cy="${y}" r="4" fill="${colour}"/>`;
-  const ack = (colour: string) => (x: number) =>
-    `<circle cx="${x + 10}" cy="${y}" r="4" fill="white" stroke="${colour}" stroke-width="1.3"/>`;
-  const paths = Object.entries(PATH_COLOURS);
-  return row(y, [
-    ...paths.map(([path, colour]): [(x: number) => string, string] => [data(colour), `data over ${path} (DSN)`]),
-    ...paths.map(([path, colour]): [(x: number) => string, string] => [ack(colour), `acknowledged over ${path} (DAN)`]),
-  ]);
-}
-
 function systemLegend(withControl: boolean): (y: number) => string {
-  const stroke = (colour: string, y: number) => (x: number) =>
-    `<line x1="${x}" x2="${x + 20}" y1="${y}" y2="${y}" stroke="${colour}" stroke-width="2.4"/>`;
   const entries: [System | null, string, string][] = [PROXIED, MIXED, NATIVE].map((system) => [
     system,
     system.name,
@@ -289,6 +207,6 @@ function systemLegend(withControl: boolean): (y: number) => string {
   return (y) =>
     row(
       y,
-      entries.map(([, label, colour]) => [stroke(colour, y), label]),
+      entries.map(([, label, colour]) => [strokeSymbol(colour, y), label]),
     );
 }

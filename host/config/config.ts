@@ -38,6 +38,8 @@ export interface Config {
     prefer: string[];
     /** Announce our other addresses to the peer (ADD_ADDR). */
     advertise: boolean;
+    /** Let the peer send on all regular paths at once. */
+    receiveOnAll: boolean;
   };
   capacity: { connections: number; subflows: number; runs: number };
   engine: {

@@ -151,6 +151,7 @@ function complete(document: ConfigFile, file: string): Config {
       default: document.policy?.default ?? "active-standby",
       prefer: document.policy?.prefer ?? document.path.map((path) => path.name),
       advertise: document.policy?.advertise ?? true,
+      receiveOnAll: document.policy?.receive_on_all ?? false,
     },
     capacity: {
       connections,

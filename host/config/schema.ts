@@ -17,7 +17,7 @@ export interface ConfigFile {
     backup?: boolean;
     mtu?: number;
   }[];
-  policy?: { default?: string; prefer?: string[]; advertise?: boolean };
+  policy?: { default?: string; prefer?: string[]; advertise?: boolean; receive_on_all?: boolean };
   capacity?: { connections?: number; subflows?: number; runs?: number };
   engine?: {
     queue?: number;
@@ -86,6 +86,7 @@ export const schema = table(
         expected: "a list of path names, most preferred first",
       },
       advertise: flag,
+      receive_on_all: flag,
     }),
     capacity: table({
       connections: integer(16, 1048576),

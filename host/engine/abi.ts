@@ -143,6 +143,8 @@ export const ConfigFlag = {
   STANDBY: 4,
   /** demand checksums of mappings from every peer (RFC 8684 §3.3); else only those who demand them get any */
   CHECKSUM: 8,
+  /** the peer may send on every subflow, not only on the one that we send on */
+  RECEIVE_ON_ALL: 16,
 } as const;
 export type ConfigFlag = (typeof ConfigFlag)[keyof typeof ConfigFlag];
 

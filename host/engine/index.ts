@@ -38,6 +38,8 @@ export interface DataPathOptions {
     subflowsPerConnectionMax?: number | undefined;
     /** Announce our other addresses with ADD_ADDR. */
     advertise: boolean;
+    /** Let the peer send on all regular paths at once. */
+    receiveOnAll: boolean;
     /** Join every usable path in advance. */
     standby: boolean;
     /** Demand checksums of every peer. */
@@ -157,6 +159,7 @@ function nativeOptions(options: DataPathOptions): NativeOptions {
   if (engine.advertise) flags |= ConfigFlag.ADVERTISE;
   if (engine.standby) flags |= ConfigFlag.STANDBY;
   if (engine.checksum) flags |= ConfigFlag.CHECKSUM;
+  if (engine.receiveOnAll) flags |= ConfigFlag.RECEIVE_ON_ALL;
   if (options.sets !== null) flags |= ConfigFlag.SET_OPERATIONS;
   return {
     wasm: options.wasm,

@@ -67,7 +67,7 @@ async function subflows(scenario: Scenario): Promise<number[]> {
 
 describe("the link goes, and a standby subflow is there", () => {
   describe.each([true, false])("SACK %s", (sack) => {
-    it.each(amounts)("N-83 every byte arrives by the other path: %s", async (_, amount) => {
+    it.each(amounts)("N-83, N-90 every byte arrives by the other path: %s", async (_, amount) => {
       const scenario = await Scenario.start({ topology: twoNetworks, shunt, sack });
       const calls = callBoth(scenario, amount);
       await scenario.joined("client", 2);

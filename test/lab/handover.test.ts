@@ -15,7 +15,7 @@ describe.each([4, 6] as const)("handover over IPv%i", (family) => {
     ["upload", { up: 40 * MB }, { up: 8 * MB }, { up: 20 * MB }],
     ["download", { down: 40 * MB }, { down: 8 * MB }, { down: 20 * MB }],
     ["both directions", { up: 30 * MB, down: 30 * MB }, { up: 5 * MB, down: 5 * MB }, { up: 14 * MB, down: 14 * MB }],
-  ])("wifi → ethernet → wifi at unlimited rate: %s", async (_, amount, first, second) => {
+  ])("N-90 wifi → ethernet → wifi at unlimited rate: %s", async (_, amount, first, second) => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
     const call = scenario.call({ ...amount, family });
     await call.reached(first);
@@ -68,7 +68,7 @@ describe.each([4, 6] as const)("handover over IPv%i", (family) => {
 });
 
 describe("handover command", () => {
-  it("leaves nothing new on the old path two round trips later", async () => {
+  it("N-90 leaves nothing new on the old path two round trips later", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
     const call = scenario.call({ up: 20 * MB, down: 20 * MB, rate: 3 * MB, family: 6 });
     await call.reached({ down: 3 * MB });

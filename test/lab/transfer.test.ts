@@ -40,7 +40,7 @@ describe.each([4, 6] as const)("transfer over IPv%i", (family) => {
     expect((await scenario.wire("wifi")).backward.drops.loss).toBeGreaterThan(0);
   });
 
-  it("super-packets, unfinished checksums and full speed on a bare wire", async () => {
+  it("N-90 super-packets, unfinished checksums and full speed on a bare wire", async () => {
     const scenario = await Scenario.start({ topology: bare, shunt });
     await countWire(scenario.client, "wifi");
     await expectExact(scenario, await scenario.call({ up: 300 * MB, down: 300 * MB, family }).outcomes());

@@ -163,6 +163,8 @@ pub mod config_flag {
     pub const STANDBY: u32 = 4;
     /// demand checksums of mappings from every peer (RFC 8684 §3.3); else only those who demand them get any
     pub const CHECKSUM: u32 = 8;
+    /// the peer may send on every subflow, not only on the one that we send on
+    pub const RECEIVE_ON_ALL: u32 = 16;
 }
 
 /// Status that init, process, tick, command, snapshot and salvage return.

@@ -36,10 +36,40 @@ describe.each(CASES)("the host's acknowledgements, $name", ({ role, options }) =
   it("N-61 nor on one that waits for octets of its own", () => {
     const e = joined(role, options);
     onSecond(e, 200, 50, 100); // [100, 200) was to come before it
+    e.fromHost({ options: [p.sack([e.tan(200), e.tan(250)])] });
     e.peerData(0, 100);
     const acks = sent(e.fromHost({ acks: 100, options: [p.sack([e.tan(200), e.tan(250)])] }));
     expect(acks).toHaveLength(1);
     expect(e.on(e.initial, acks)).toMatchObject([{ ack: san(e.initial, 100) }]);
+  });
+
+  it("N-89 but on one of which its SACK block says something new: a host that compresses its ACKs says it once", () => {
+    const e = joined(role, options);
+    onSecond(e, 200, 50, 100); // [100, 200) was to come before it
+    e.peerData(0, 100);
+    const acks = sent(e.fromHost({ acks: 100, options: [p.sack([e.tan(200), e.tan(250)])] }));
+    expect(acks).toHaveLength(2);
+    const [told] = e.on(e.flow2, acks);
+    expect(told).toMatchObject({ ack: san(e.flow2, 0) });
+    expect(told && p.option(told, "sack")?.blocks).toEqual([[san(e.flow2, 100), san(e.flow2, 150)]]);
+    const again = sent(e.fromHost({ acks: 100, options: [p.sack([e.tan(200), e.tan(250)])] }));
+    expect(e.on(e.flow2, again)).toHaveLength(1); // a duplicate, and only one of them
+  });
+
+  it("N-89 a SAN passes what a SACK block has reported once, though there is no room for it any more", () => {
+    const e = joined(role, options);
+    const sack = (...blocks: [number, number][]) =>
+      p.sack(...blocks.map(([left, right]): [number, number] => [e.tan(left), e.tan(right)]));
+    e.peerData(200, 100, { at: 100 }); // on the initial subflow its first hundred octets are missing
+    e.fromHost({ options: [sack([200, 300])] });
+    onSecond(e, 400, 100, 0); // what lies between is on its way elsewhere
+    onSecond(e, 600, 100, 100);
+    onSecond(e, 800, 100, 200);
+    e.fromHost({ options: [sack([800, 900], [600, 700], [400, 500])] });
+    e.peerData(0, 100);
+    const acks = sent(e.fromHost({ acks: 100, options: [sack([800, 900], [600, 700], [400, 500])] }));
+    expect(e.on(e.initial, acks)).toMatchObject([{ ack: san(e.initial, 200) }]);
+    expect(danOf(e.on(e.initial, acks)[0])).toBe(low32(e.peerDsn(100)));
   });
 
   it("N-61 an ACK of a part moves each subflow as far as the part goes", () => {

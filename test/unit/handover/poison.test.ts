@@ -23,12 +23,12 @@ function holed(e: Established = rtt()): { e: Established; settled: Outcome } {
   return { e, settled };
 }
 
-/** A responder's connection; the initial subflow has a round trip of 100 ms. */
-function rtt(): Established {
+/** A responder's connection; the initial subflow has a round trip of 100 ms, or another. */
+function rtt(roundTripUs = RTT_US): Established {
   const e = listening();
   e.peerSyn();
   e.hostSynAck();
-  e.scene.nowUs += BigInt(RTT_US);
+  e.scene.nowUs += BigInt(roundTripUs);
   e.peerThirdAck();
   return e.join();
 }
@@ -80,6 +80,14 @@ describe("a hole whose octets are acknowledged at data level", () => {
     expect(poisoned(e)).toBe(0);
     e.scene.handover(1);
     expect(e.on(e.initial, data(sent(e.hostData(2000, 500))))).toHaveLength(1);
+  });
+
+  it("N-109 nor where its answer stands in a queue that was empty a moment ago", () => {
+    const { e } = holed(rtt(5_000));
+    for (let i = 0; i < 19; i++) expect(resets(e, e.scene.advance(10_000).toWire)).toEqual([]);
+    e.fromPeer({ acks: 2000 }, [e.dataAck(2000)]);
+    for (let i = 0; i < 100; i++) expect(resets(e, e.scene.advance(10_000).toWire)).toEqual([]);
+    expect(poisoned(e)).toBe(0);
   });
 
   it("N-109 the path is joined anew when it is wanted again", () => {

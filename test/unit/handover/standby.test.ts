@@ -83,6 +83,16 @@ describe("joining in advance", () => {
     expect(joins(e.scene.advance(101_000)).map(backup)).toEqual([true]);
   });
 
+  it("joins as regular what the peer may send on, too: all but a backup path, and none once a path is pinned", () => {
+    const flags = abi.ConfigFlag.STANDBY | abi.ConfigFlag.RECEIVE_ON_ALL;
+    const second = (pathFlags: number) => opener({ ...secondPath(pathFlags), flags });
+    expect(joins(second(UP | GATEWAY4).scene.advance(101_000)).map(backup)).toEqual([false]);
+    expect(joins(second(UP | GATEWAY4 | BACKUP).scene.advance(101_000)).map(backup)).toEqual([true]);
+    const pinned = second(UP | GATEWAY4);
+    pinned.scene.handover(1);
+    expect(joins(pinned.scene.advance(101_000)).map(backup)).toEqual([true]);
+  });
+
   const never: [string, () => Established][] = [
     ["the peer opened", () => responder(STANDBY)],
     ["STANDBY is off", () => opener({ flags: 0 })],

@@ -23,7 +23,8 @@ describe("a configuration", () => {
     expect(config.paths).toEqual([
       { id: 1, name: "wifi", interface: "wlan0", gateway: null, gateway6: null, backup: false, mtu: null },
     ]);
-    expect(config.policy).toEqual({ default: "active-standby", prefer: ["wifi"], advertise: true });
+    const policy = { default: "active-standby", prefer: ["wifi"], advertise: true, receiveOnAll: false };
+    expect(config.policy).toEqual(policy);
     expect(config.engine).toMatchObject({
       queue: 5348,
       ports: { first: 61001, last: 65535 },

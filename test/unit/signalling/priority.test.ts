@@ -85,6 +85,15 @@ describe.each(ROLES)("MP_PRIO, we are the %s", (role) => {
     expect(e.on(e.initial, sent(e.hostData(100, 100)))).toHaveLength(1);
   });
 
+  it("N-89 where the peer may send on all, a handover asks for one path, and its end gives all back", () => {
+    const e = joined(role, { flags: abi.ConfigFlag.SET_OPERATIONS | abi.ConfigFlag.RECEIVE_ON_ALL });
+    const moved = prios(e, e.scene.handover(2).toWire);
+    expect(moved.filter(([path]) => path === 1)).toEqual([[1, true]]);
+    for (let i = 0; i < 30; i++) e.scene.advance(10_000);
+    const back = e.scene.command(abi.CommandKind.HANDOVER_AUTO);
+    expect(prios(e, back.toWire)).toEqual([[1, false]]);
+  });
+
   it("a repetition is no news and is not answered", () => {
     const e = joined(role);
     e.fromPeer({}, [p.mpPrio(true), e.dataAck(0)]);
