@@ -22,10 +22,11 @@ export interface Traffic {
 export interface Counters {
   in: Traffic;
   out: Traffic;
-  drops: Record<"loss" | "queue" | "blackhole" | "mtu" | "sendError" | "ring" | "oversize" | "nat", number>;
+  drops: Record<"loss" | "queue" | "blackhole" | "mtu" | "syn" | "sendError" | "ring" | "oversize" | "nat", number>;
   duplicated: number;
   reordered: number;
   stripped: number;
+  coalesced: number;
   queuePeakMs: number;
   tcp: {
     segments: number;
