@@ -31,6 +31,9 @@ export interface EstablishedOptions extends SceneOptions {
   /** The peer's window scale (undefined = not announced) and initial number on the second subflow; default 7, 7e6. */
   joinScale?: number | undefined;
   joinIrs?: number;
+  /** The same of SACK (default: as on the first subflow) and the MSS (default 1460) there. */
+  joinSack?: boolean;
+  joinMss?: number;
   /** MSS in the peer's SYN or SYN/ACK; default what the path of 1500 octets allows. */
   peerMss?: number;
   /** opener() and joined(): the peer has shown a DATA_ACK; default true. */
@@ -264,7 +267,8 @@ export class Established {
 
   private joinOptions(): p.Option[] {
     const scale = this.scale("joinScale");
-    return [p.mss(1460), ...(this.hasSack ? [p.sackOk] : []), ...(scale === undefined ? [] : [p.nop, p.ws(scale)])];
+    const { joinSack = this.hasSack, joinMss = 1460 } = this.options;
+    return [p.mss(joinMss), ...(joinSack ? [p.sackOk] : []), ...(scale === undefined ? [] : [p.nop, p.ws(scale)])];
   }
 
   private joinByUs(): this {

@@ -56,6 +56,7 @@
 //    344    14  state … headTries         see the class
 //    360     4  handovers
 //    364     4  nextHalfOpen, 368 previousHalfOpen: FIFO of half-open connections
+//    372     4  repeatDsn                 old octets under fresh SSNs (low half), counted by SubflowBit.REPEATS
 //    376    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
 //    472    16  hostAddress, 488 peerAddress, 504 u16 hostPort, 506 u16 peerPort
 //
@@ -172,10 +173,12 @@ export class Connection {
   handovers: u32;
   nextHalfOpen: u32;
   previousHalfOpen: u32;
+  repeatDsn: u32;
 }
 if (offsetof<Connection>("transitionUs") != 192) ERROR("Connection.transitionUs moved");
 if (offsetof<Connection>("sendHead") != SEND_OFFSET) ERROR("Connection.send moved");
 if (offsetof<Connection>("handovers") != 360) ERROR("Connection.handovers moved");
+if (offsetof<Connection>("repeatDsn") != 372) ERROR("Connection.repeatDsn moved");
 if (offsetof<Connection>() > REMOTE_ADDRESSES_OFFSET + 8) ERROR("Connection: fields run into the addresses");
 if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) ERROR("Connection: addresses overlap");
 

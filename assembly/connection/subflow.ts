@@ -68,6 +68,10 @@ export const enum SubflowBit {
   PLAIN_ACK = 4096, // two bits that count new acknowledgements without any MPTCP option in a row
   PLAIN_ACKS = 12288,
   ASKED = 16384, // everything moved to it when another path was lost: it has to be heard
+  UNSCALED = 32768, // no window scale was agreed on it, whatever the initial subflow has
+  NO_SACK = 65536, // nor SACK
+  REPEAT = 131072, // two bits that count how often the peer sent the same old octets under fresh SSNs, in a row
+  REPEATS = 393216,
 }
 
 @final @unmanaged

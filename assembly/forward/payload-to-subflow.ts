@@ -221,7 +221,8 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
   if (end - REWRITE_OPTIONS <= 20) end = writeProjectedSack(connection, subflow, end, sackBlocksBesideData());
   const flags = TCP_ACK | (segment.flags & TCP_PSH);
   const octets = segment.payloadLength;
-  if (!rewriteToSubflow(segment, subflow, pieceSsn, subflow.rcvSan, flags, windowForSubflow(connection), end)) return;
+  const window = windowForSubflow(connection, subflow);
+  if (!rewriteToSubflow(segment, subflow, pieceSsn, subflow.rcvSan, flags, window, end)) return;
   afterPiece(connection, subflow, dsn, octets, fresh);
 }
 
@@ -248,7 +249,7 @@ function sendPiece(connection: Connection, dsn: Dsn, at: usize, push: u32, fresh
   const end = writeMapping(connection, subflow, FORGE_OPTIONS, dsn, carriesFin(connection, dsn));
   const sent = forgePacket(
     Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
-    pieceSsn, subflow.rcvSan, TCP_ACK | push, windowForSubflow(connection), end, at, pieceLength,
+    pieceSsn, subflow.rcvSan, TCP_ACK | push, windowForSubflow(connection, subflow), end, at, pieceLength,
   );
   if (sent) afterPiece(connection, subflow, dsn, pieceLength, fresh);
   return sent;
@@ -309,7 +310,8 @@ function sendFinAlone(connection: Connection, segment: Segment): void {
   const end = writeDss(REWRITE_OPTIONS, true, <u32>connection.rcvDan, true, fin, 0, 1, true);
   const flags: u32 = TCP_ACK;
   count(Counter.DATA_FIN_SENT);
-  if (rewriteToSubflow(segment, subflow, subflow.ssnNxt, subflow.rcvSan, flags, windowForSubflow(connection), end)) {
+  const window = windowForSubflow(connection, subflow);
+  if (rewriteToSubflow(segment, subflow, subflow.ssnNxt, subflow.rcvSan, flags, window, end)) {
     traceSent(connection, subflow, connection.localFinDsn, subflow.ssnNxt, 0, TraceFlag.DATA_FIN);
   }
 }

@@ -33,7 +33,7 @@ import { addressEqual, addressIsMapped } from "../memory/address";
 import { FORGE_OPTIONS } from "../scratch";
 import { writeJoinAck, writeJoinSyn, writeJoinSynAck } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
-import { writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
+import { MSS_DEFAULT, writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
 import { forgeOnSubflow } from "./forge";
 
 let nextPort: u32 = 0;
@@ -104,6 +104,11 @@ export function pathFits(connection: Connection, path: u32): bool {
   return path == 0 || mtu == 0 || connection.mss + headers + DSS_OVERHEAD <= mtu;
 }
 
+/** The same of the MSS in the SYN or SYN/ACK of a join, 0 = none: a router before a tunnel may have lowered it. */
+export function mssFits(connection: Connection, mss: u32): bool {
+  return connection.mss + DSS_OVERHEAD <= (mss == 0 ? MSS_DEFAULT : mss);
+}
+
 /** Why `connection` cannot be joined on `path` now, or Reason.NONE. */
 export function joinObstacle(connection: Connection, path: u32): Reason {
   if (path == 0 || path > PATH_MAX || pathAt(path).known == 0) return Reason.NO_PATH;
@@ -145,13 +150,15 @@ export function joinStart(connection: Connection, path: u32, backup: bool, comma
   return index;
 }
 
-/** Options that every forged SYN and SYN/ACK shares: MSS of the path, and what the host itself announced. */
+/** Options that every forged SYN and SYN/ACK shares: MSS of the path; what host and peer have agreed on, if offered. */
 function writeSynOptions(connection: Connection, subflow: Subflow, p: usize): usize {
   const mtu = pathAt(subflow.path).mtu;
   const headers: u32 = addressIsMapped(localAddress(subflow)) ? 40 : 60;
   p = writeMss(p, (mtu < 576 ? 1280 : mtu) - headers);
-  if (hasFlag(connection, ConnectionFlag.SACK)) p = writeSackPermitted(p);
-  if (hasFlag(connection, ConnectionFlag.SCALED)) p = writeWindowScale(p, connection.hostScale);
+  const sack = hasFlag(connection, ConnectionFlag.SACK) && !subflowHas(subflow, SubflowBit.NO_SACK);
+  const scaled = hasFlag(connection, ConnectionFlag.SCALED) && !subflowHas(subflow, SubflowBit.UNSCALED);
+  if (sack) p = writeSackPermitted(p);
+  if (scaled) p = writeWindowScale(p, connection.hostScale);
   return p;
 }
 
@@ -178,7 +185,7 @@ export function sendJoinSynAck(connection: Connection, subflow: Subflow): void {
 export function sendJoinAck(connection: Connection, subflow: Subflow): void {
   const hmac = joinHmac(connection.localKey, connection.remoteKey, subflow.nonceLocal, subflow.nonceRemote);
   const p = writeJoinAck(FORGE_OPTIONS, hmac);
-  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), p);
+  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection, subflow), p);
   armRetry(subflow);
 }
 
