@@ -35,7 +35,7 @@ import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
 import { passNewsBesideOld, writeHostOptions } from "./ack-to-tcp";
 import { rewriteToHost, traceReceived } from "./route";
 import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
-import { fallBackUnmapped } from "./teardown";
+import { fallBackToo, mayBecomePlain } from "./teardown";
 
 const enum Mapping {
   NONE = 0, // the packet carries no mapping
@@ -100,7 +100,8 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
     dropSegment(segment, DropReason.CONSUMED);
     return;
   }
-  const plain = mptcpOptionsAt(MPTCP_OPTIONS).present == 0 && segment.segSeq == next; // else its mapping may yet come
+  const bare = mptcpOptionsAt(MPTCP_OPTIONS).present == 0;
+  const plain = bare && segment.segSeq == next; // else its mapping may yet come
   const fresh = connection.rcvDsnMax == connection.remoteIdsn + 1;
   if (plain && fresh && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
     // RFC 8684 §3.7: data without a mapping right after the handshake means that options are being stripped.
@@ -108,7 +109,10 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
     connectionFallback(connection, Reason.NO_DSS);
     return;
   }
-  if (plain && fallBackUnmapped(connection, subflow, segment)) return;
+  if (bare && mayBecomePlain(connection, subflow)) {
+    if (!plain || !fallBackToo(connection, segment)) dropSegment(segment, DropReason.NO_MAPPING);
+    return;
+  }
   subflow.unmapped += segment.payloadLength;
   dropSegment(segment, DropReason.NO_MAPPING);
   if (subflow.unmapped > UNMAPPED_MAX) giveUpStripped(connection, subflow, Reason.MIDDLEBOX);

@@ -322,17 +322,17 @@ export function fallBack(connection: Connection, reason: Reason): bool {
 }
 
 /**
- * Octets of the peer without a mapping, in mid-stream on the only subflow there ever was: the path takes options away,
- * or the peer has fallen back for the same reason. If both directions have the hosts' own numbers it becomes plain TCP:
- * true. Not with a peer that may be a Linux kernel: unless it has fallen back itself, it sends what no DATA_ACK covers
+ * True if octets without a mapping in mid-stream make the connection plain TCP: the path takes options away, or the
+ * peer has fallen back for the same reason. On the only subflow there ever was, where both directions have the hosts' own
+ * numbers. Not with a peer that may be a Linux kernel: unless it has fallen back itself, it sends what no DATA_ACK covers
  * again under fresh SSNs, and a plain host would take that for new octets (docs/decisions/0009).
  */
-export function fallBackUnmapped(connection: Connection, subflow: Subflow, segment: Segment): bool {
+export function mayBecomePlain(connection: Connection, subflow: Subflow): bool {
   const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.PEER_FIN;
   if (hasFlag(connection, obstacles) || !hasFlag(connection, ConnectionFlag.SHORT_DSN)) return false;
   if (connection.subflowCount != 1 || !subflowHas(subflow, SubflowBit.INITIAL)) return false; // a join is under way
   const peers = <u32>(connection.rcvDsnMax - connection.remoteIdsn) == subflow.rcvHighest - subflow.irs;
-  return peers && fallBackToo(connection, segment);
+  return peers && numbersAreHosts(connection, subflow);
 }
 
 /** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */

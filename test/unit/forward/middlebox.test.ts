@@ -144,6 +144,15 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(connections(e)).toBe(0);
   });
 
+  it("N-93 however much comes behind a hole: the octets that fill it decide", () => {
+    const e = underWay(single[role]());
+    for (let at = 110; at < 110 + 100 * 1000; at += 1000) {
+      const early = e.fromPeer({ at, acks: 100, payload: 1000 }, []);
+      expect(early).toMatchObject({ verdict: "drop", reason: "NO_MAPPING", toWire: [] });
+    }
+    expect(kinds(bare(e))).toContain("CONNECTION_FALLBACK");
+  });
+
   it.each([
     ["comes early", (e: Established) => bare(e, 60)],
     ["is one of a Linux kernel's", (e: Established) => bare(e)],
