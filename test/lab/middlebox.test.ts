@@ -53,8 +53,8 @@ describe.each(CASTS)("%s", (_, cast) => {
       await expectExact(scenario, outcomes);
       const { forward, backward } = await scenario.wire("wifi");
       for (const { in: entered, out, coalesced } of [forward, backward]) {
-        if (index === 0) expect(coalesced).toBeGreaterThan(100);
-        else expect(out.packets).toBeGreaterThan(entered.packets + 100);
+        if (index === 0) expect(coalesced).toBeGreaterThan(0);
+        else expect(out.packets).toBeGreaterThan(entered.packets);
       }
     }
   });
@@ -89,6 +89,9 @@ describe("an address translator that forgets its mappings", () => {
   const OUTSIDE = "10.0.1.77";
   const PATIENT = { up: 30 * MB, down: 2 * MB, rate: 2 * MB, timeoutSeconds: 60 };
 
+  /** In the two seconds until its path is joined again a connection has sent at least this elsewhere, bytes. */
+  const SHARE = { up: 0.1 * MB };
+
   /** Flows of MPTCP that have come through the translator, the oldest first. */
   const through = async (scenario: Scenario): Promise<Flow[]> =>
     (await scenario.lab.emulator.flows("wifi")).forward.filter(
@@ -103,8 +106,12 @@ describe("an address translator that forgets its mappings", () => {
     await untilCarried(scenario, "wifi", { up: MB, down: 0.3 * MB });
     const before = await through(scenario);
     await scenario.lab.emulator.nat("wifi", OUTSIDE);
-    await untilCarried(scenario, "ethernet", { up: MB });
-    expect((await scenario.wire("wifi")).backward.drops.nat + (await resetsFrom(scenario))).toBeGreaterThan(0);
+    // The server's kernel does not know the new port, and the translator not the old one.
+    await until("packets for nobody", async () => {
+      const { drops, tcp } = (await scenario.wire("wifi")).backward;
+      return drops.nat + tcp.rst > 0;
+    });
+    await untilCarried(scenario, "ethernet", SHARE);
     if (!cast.native) {
       // What is preferred is used again, from a port that nobody has seen before.
       await until("new data behind the translator", async () => {
@@ -114,7 +121,7 @@ describe("an address translator that forgets its mappings", () => {
     }
     hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
-    await expectCarried(scenario, "ethernet", { up: MB });
+    await expectCarried(scenario, "ethernet", SHARE);
   });
 
   it.each([
@@ -140,6 +147,4 @@ describe("an address translator that forgets its mappings", () => {
     const ethernet = await scenario.wire("ethernet");
     expect(ethernet.forward.tcp.segments).toBe(0);
   });
-
-  const resetsFrom = async (scenario: Scenario): Promise<number> => (await scenario.wire("wifi")).backward.tcp.rst;
 });
