@@ -323,9 +323,9 @@ export function fallBack(connection: Connection, reason: Reason): bool {
 
 /**
  * True if octets without a mapping in mid-stream make the connection plain TCP: the path takes options away, or the
- * peer has fallen back for the same reason. On the only subflow there ever was, where both directions have the hosts' own
- * numbers. Not with a peer that may be a Linux kernel: unless it has fallen back itself, it sends what no DATA_ACK covers
- * again under fresh SSNs, and a plain host would take that for new octets (docs/decisions/0009).
+ * peer has fallen back for the same reason. On the only subflow there ever was, where both directions have the hosts'
+ * own numbers. Not with a peer that may be a Linux kernel: unless it has fallen back itself, it sends what no DATA_ACK
+ * covers again under fresh SSNs, and a plain host would take that for new octets (docs/decisions/0009).
  */
 export function mayBecomePlain(connection: Connection, subflow: Subflow): bool {
   const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.PEER_FIN;
