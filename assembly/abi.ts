@@ -410,7 +410,7 @@ export const enum SnapshotConnection {
   REMOTE_PORT = 66, // u16
   OPENER = 68, // u8 1 = our host opened it
   BYTES_SENT = 72, // u64 payload from the host, first transmissions
-  BYTES_RECEIVED = 80, // u64 payload given to the host
+  BYTES_RECEIVED = 80, // u64 payload that the host has acknowledged, each octet once
   CREATED_US = 88, // u64
   BYTES_UNACKED = 96, // u64 sent and not data-acked
   SEND_RUNS = 104, // u32
@@ -571,7 +571,7 @@ export const enum Counter {
   TRACE_LOST = 39,
   SET_OPERATIONS_LOST = 40,
   BYTES_SENT = 41, // payload from hosts, first transmissions
-  BYTES_RECEIVED = 42, // payload given to hosts
+  BYTES_RECEIVED = 42, // payload that hosts have acknowledged, each octet once
   TRANSITION_SACKS_HELD = 43,
   TAN_STEPS = 44, // acknowledgements to the host that were given in steps after a switch
   KICKS = 45, // hosts made to send again at once after a break (ICMP)

@@ -20,7 +20,7 @@ import { finRetry } from "./forward/payload-to-tcp";
 import { fromSubflow } from "./forward/from-subflow";
 import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
-import { closeEnd, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
+import { closeEnd, closeExpired, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
 import { resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { danPullFire } from "./handover/dan-pull";
 import { poisonFire } from "./handover/poison";
@@ -132,6 +132,7 @@ function expire(connection: Connection): void {
   const over = ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET;
   const alive = hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, over);
   if (alive) resetHost(connection);
+  else if (!hasFlag(connection, ConnectionFlag.RESET)) closeExpired(connection);
   const reason = hasFlag(connection, ConnectionFlag.RESET) ? <Reason>connection.closeReason
     : alive || !hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) ? Reason.TIMEOUT : Reason.CLOSED;
   connectionDestroy(connection, reason);

@@ -95,6 +95,7 @@ export const enum ConnectionFlag {
   DATA_ACK_SEEN = 16384, // the peer has sent a DATA_ACK: options pass in its direction
   KICK_DUE = 32768, // a subflow went with octets of the host in flight: the host is to send them again
   KICKED = 65536, // the host was kicked and nothing has been acknowledged since
+  CLOSE_HEARD = 131072, // the peer has shown that it knows its DATA_FIN is acknowledged
 }
 
 @final @unmanaged

@@ -13,6 +13,7 @@ import { rangesFree } from "../mapping/received-ranges";
 import { recvTableFree } from "../mapping/recv-table";
 import { sendTableFree, sendTableFreeSubflow } from "../mapping/send-table";
 import { slabAlloc, slabFree } from "../memory/slab";
+import { Dan, dsnGt } from "../seq/space";
 import { setOperation } from "../set-operations";
 import {
   clearFlag, Connection, connectionAlloc, connectionAt, ConnectionFlag, connectionIndex, connectionRelease,
@@ -245,11 +246,17 @@ export function accountSent(connection: Connection, subflow: Subflow, octets: u3
   countAdd(Counter.BYTES_SENT, octets);
 }
 
-/** Counts payload of the peer that came on `subflow`. */
-export function accountReceived(connection: Connection, subflow: Subflow, octets: u32, fresh: u32): void {
+/** Counts payload of the peer that came on `subflow`, be it again. */
+export function accountReceived(connection: Connection, subflow: Subflow, octets: u32): void {
   subflow.bytesReceived += octets;
   pathAt(subflow.path).bytesReceived += octets;
-  connection.bytesReceived += fresh;
   connection.lastPayloadUs = nowUs();
-  countAdd(Counter.BYTES_RECEIVED, fresh);
+}
+
+/** Counts what the host has acknowledged by moving on to `dan`: each octet once, in whatever order it came. */
+export function accountAcknowledged(connection: Connection, dan: Dan): void {
+  const fin: u64 = hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnGt(dan, connection.peerFinDsn) ? 1 : 0;
+  const octets = dan - connection.rcvDan - fin;
+  connection.bytesReceived += octets;
+  countAdd(Counter.BYTES_RECEIVED, octets);
 }

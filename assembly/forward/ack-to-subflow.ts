@@ -11,6 +11,7 @@ import { Counter, DropReason } from "../abi";
 import {
   Connection, ConnectionFlag, danFromTan, hasFlag, shownTan,
 } from "../connection/connection";
+import { accountAcknowledged } from "../connection/lifecycle";
 import {
   rangesOf, recvTableOf, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowUsable,
 } from "../connection/subflow";
@@ -101,6 +102,7 @@ let windowMoved: bool = false; // the window closed or reopened: every subflow s
 export function takeHostAck(connection: Connection, segment: Segment): void {
   const dan = danFromTan(connection, segment.segAck);
   ackMoved = dsnGt(dan, connection.rcvDan) && dsnLeq(dan, connection.rcvDsnMax + 1);
+  if (ackMoved) accountAcknowledged(connection, dan);
   if (ackMoved) connection.rcvDan = faulty(Fault.DATA_ACK) ? connection.rcvDsnMax : dan;
   readHostBlocks(connection, segment, connection.rcvDan);
   const octets = segment.window << connection.hostScale;

@@ -38,6 +38,7 @@ import { checksumCorrupt, tcpChecksumFill } from "../wire/checksum";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { NO_WINDOW_SCALE, TcpOptions, tcpOptionsAt } from "../wire/tcp-options";
 import { destinationOf, dropSegment, Segment, sourceOf } from "./segment";
+import { sendFin } from "./teardown";
 
 /** Verdict for a SYN that ends here: on to the host with a checksum that is surely wrong. */
 function consumeSyn(segment: Segment): void {
@@ -70,14 +71,19 @@ export function peerJoinSyn(segment: Segment): void {
     return;
   }
   const connection = connectionAt(found);
-  const open = connection.state == ConnectionState.M_ESTAB && !hasFlag(connection, ConnectionFlag.RESET);
-  const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
-  const index = open && !closing && entropyHas(16) ? createJoined(connection, segment) : 0;
+  const index = takesJoins(connection) && entropyHas(16) ? createJoined(connection, segment) : 0;
   if (index == 0) {
     refuseSyn(segment, RST_PROHIBITED, DropReason.JOIN_LIMIT);
     return;
   }
   consumeSyn(segment);
+}
+
+/** True if the peer may join: what is over on our side is not on its own before it has heard our last DATA_ACK. */
+function takesJoins(connection: Connection): bool {
+  if (hasFlag(connection, ConnectionFlag.RESET)) return false;
+  if (!hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) return connection.state == ConnectionState.M_ESTAB;
+  return !hasFlag(connection, ConnectionFlag.CLOSE_HEARD);
 }
 
 /**
@@ -129,6 +135,10 @@ function established(connection: Connection, subflow: Subflow): void {
   connection.joinTries = 0;
   setFlag(connection, ConnectionFlag.JOINED_EVER);
   emitSubflowEvent(EventKind.NEW_SUBFLOW, Reason.NONE, subflow);
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) {
+    sendFin(connection, subflow); // joined for our last DATA_ACK
+    return;
+  }
   dropLost(connection);
   if (!subflowHas(subflow, SubflowBit.OPENER)) dropForgotten(connection, subflow);
   if (connection.handoverUs != 0 && connection.handoverSubflow == subflowIndex(subflow)) {

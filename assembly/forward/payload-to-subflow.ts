@@ -194,10 +194,14 @@ function mappingOfPiece(subflow: Subflow): void {
   pieceMapLength = pieceLength;
 }
 
-/** Writes the option for the piece at `p`: MP_CAPABLE with data for the opener's first octets, else a DSS. */
+/**
+ * Writes the option for the piece at `p`: MP_CAPABLE with data for the opener's first octets, else a DSS. Octets that
+ * moved to a fresh SSN cannot have it: it says where it maps them by its place at the front alone (RFC 8684 §3.1).
+ */
 function writeMapping(connection: Connection, subflow: Subflow, p: usize, pieceDsn: Dsn, dataFin: bool): usize {
   const mapDsn = pieceDsn - <u64>(pieceSsn - pieceMapSsn);
-  const first = mapDsn == connection.localIdsn + 1 && subflowHas(subflow, SubflowBit.INITIAL);
+  const atFront = subflowHas(subflow, SubflowBit.INITIAL) && pieceMapSsn == subflow.iss + 1;
+  const first = atFront && mapDsn == connection.localIdsn + 1;
   const unconfirmed = hasFlag(connection, ConnectionFlag.OPENER) && !hasFlag(connection, ConnectionFlag.CONFIRMED);
   if (first && unconfirmed && !dataFin) {
     return writeCapableData(p, 0x01, connection.localKey, connection.remoteKey, pieceMapLength);

@@ -133,7 +133,7 @@ function noteHighest(connection: Connection, subflow: Subflow, ssn: Ssn, dsn: Ds
     fresh = ahead < <u64>octets ? <u32>ahead : octets;
     connection.rcvDsnMax = dsnEnd;
   }
-  accountReceived(connection, subflow, octets, fresh);
+  accountReceived(connection, subflow, octets);
   return fresh;
 }
 

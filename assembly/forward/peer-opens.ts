@@ -11,6 +11,7 @@ import { learnListener, Listener, listenerOf } from "../connection/listeners";
 import { rttAcknowledged } from "../connection/rtt";
 import { Subflow, subflowAt } from "../connection/subflow";
 import { count, countDrop } from "../counters";
+import { owesLastWord } from "../handover/standby";
 import { MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS } from "../scratch";
 import { setOperation } from "../set-operations";
 import { advertiseStart } from "../signalling/addresses";
@@ -100,7 +101,7 @@ function noteSyn(
 /** A SYN on a tuple that is in use: only a connection that is over makes room for it (RFC 5961 §4). */
 function peerSynOnKnown(connection: Connection, segment: Segment): void {
   const over = connection.state == ConnectionState.M_TIME_WAIT || connection.state == ConnectionState.SYN_RECEIVED;
-  if (over || hasFlag(connection, ConnectionFlag.RESET)) {
+  if (over || owesLastWord(connection) || hasFlag(connection, ConnectionFlag.RESET)) {
     connectionDestroy(connection, Reason.REPLACED);
     peerSyn(segment, 0);
     return;

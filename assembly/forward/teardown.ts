@@ -23,13 +23,14 @@ import {
 import { armConnection, armSubflow } from "../connection/timers";
 import { windowForHost, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
-import { abandonSubflow, goOnElsewhere, RST_MIDDLEBOX } from "../handover/abandon";
+import { abandonSubflow, goOnElsewhere, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../handover/abandon";
+import { standbyNow } from "../handover/standby";
 import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeAck, forgeAckWith, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
-import { MP_TCPRST, mptcpOptionsAt, writeFail, writeFastclose } from "../wire/mptcp-options";
+import { MP_TCPRST, mptcpOptionsAt, writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
 import { advanceSan } from "./ack-to-subflow";
 import { rewriteToSubflow } from "./route";
@@ -53,6 +54,7 @@ export function maybeCloseSubflows(connection: Connection): void {
   while (index != 0) {
     const subflow = subflowAt(index);
     index = subflow.next;
+    if (subflowHas(subflow, SubflowBit.FIN_RECEIVED)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
     if (subflow.state == SubflowState.ESTABLISHED) sendFin(connection, subflow);
     else if (<i32>subflow.state < SubflowState.ESTABLISHED) subflowDestroy(subflow, Reason.CLOSED);
   }
@@ -61,8 +63,8 @@ export function maybeCloseSubflows(connection: Connection): void {
   armConnection(connection);
 }
 
-/** Sends our FIN on `subflow` and arms its timer. */
-function sendFin(connection: Connection, subflow: Subflow): void {
+/** Sends our FIN on `subflow`, with our DATA_ACK, and arms its timer. */
+export function sendFin(connection: Connection, subflow: Subflow): void {
   if (!subflowHas(subflow, SubflowBit.FIN_SENT)) {
     subflow.finSsn = subflow.ssnNxt;
     subflow.ssnNxt += 1;
@@ -80,10 +82,26 @@ function sendFin(connection: Connection, subflow: Subflow): void {
 /** The FIN's timer fired: sends it again, or forgets the subflow. */
 export function finRetrySubflow(connection: Connection, subflow: Subflow): void {
   if (++subflow.tries > <u8>FIN_TRIES_MAX) {
+    resetUnclosed(subflow);
     closeEnd(connection, subflow, Reason.TIMEOUT);
     return;
   }
   sendFin(connection, subflow);
+}
+
+/**
+ * Our FIN was never acknowledged, and we are about to forget the subflow: it may stand behind octets that were lost and
+ * have gone elsewhere, and then the peer can never take it. A RST takes its place, at the number it has acknowledged.
+ */
+function resetUnclosed(subflow: Subflow): void {
+  if (!subflowHas(subflow, SubflowBit.FIN_SENT) || subflowHas(subflow, SubflowBit.FIN_ACKED)) return;
+  const end = writeTcpRst(FORGE_OPTIONS, 0, RST_UNSPECIFIED);
+  forgeOnSubflow(subflow, subflow.ssnUna, subflow.rcvSan, TCP_RST | TCP_ACK, 0, end);
+}
+
+/** The time of a closed connection is over, whatever the peer has said. */
+export function closeExpired(connection: Connection): void {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) resetUnclosed(subflowAt(index));
 }
 
 /** Looks at the subflow after each packet: has our FIN been acknowledged, is it closed on both sides? */
@@ -91,6 +109,7 @@ export function subflowCloseProgress(connection: Connection, subflow: Subflow): 
   if (!subflowHas(subflow, SubflowBit.FIN_SENT)) return;
   if (!subflowHas(subflow, SubflowBit.FIN_ACKED) && seqGt(subflow.ssnUna, subflow.finSsn)) {
     subflowSet(subflow, SubflowBit.FIN_ACKED);
+    if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
     subflow.retryUs = 0;
     armSubflow(subflow);
   }
@@ -112,8 +131,10 @@ export function subflowCloseProgress(connection: Connection, subflow: Subflow): 
 export function closeEnd(connection: Connection, subflow: Subflow, reason: Reason): void {
   subflowDestroy(subflow, reason);
   const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
-  if (closing && connection.head == 0) connectionDestroy(connection, Reason.CLOSED);
-  else if (!closing && connection.active == 0 && connection.expireUs == 0) goOnElsewhere(connection);
+  if (closing && connection.head == 0) {
+    if (hasFlag(connection, ConnectionFlag.CLOSE_HEARD)) connectionDestroy(connection, Reason.CLOSED);
+    else standbyNow(connection);
+  } else if (!closing && connection.active == 0 && connection.expireUs == 0) goOnElsewhere(connection);
 }
 
 /** The FIN flag of a packet from the peer, whose octets end at `finSsn`. */
@@ -127,6 +148,7 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
   }
   advanceSan(connection, subflow);
   forgeAck(connection, subflow);
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
   if (finImplied(connection)) return;
   // The peer closes this subflow only: close our side, too, and go on elsewhere.

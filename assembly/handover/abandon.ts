@@ -20,7 +20,7 @@ import { forgeOnSubflow } from "../signalling/forge";
 import { writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
 import { stallAsk } from "./stall";
-import { standbyLater, standbyNow } from "./standby";
+import { owesLastWord, standbyLater, standbyNow } from "./standby";
 import { handoverEnd, reconsider } from "./switch";
 
 /** Address ids that one REMOVE_ADDR of ours names at most. */
@@ -54,6 +54,7 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   subflowDestroy(subflow, reason);
   if (wasHandover) handoverEnd(connection, reason);
   if (tellPeer && wasEstablished && !addressIdInUse(connection, id)) removeAddress(connection, id);
+  if (owesLastWord(connection)) standbyNow(connection);
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;
   goOnElsewhere(connection);
   if (tellPeer && connection.active != 0) stallAsk(connection, subflowAt(connection.active));

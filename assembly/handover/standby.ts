@@ -17,6 +17,15 @@ function stranded(connection: Connection): bool {
   return connection.active == 0 || subflowHas(subflowAt(connection.active), SubflowBit.STALE);
 }
 
+/**
+ * True if the connection is over on this side, while the last subflow went before the peer can have known: without our
+ * DATA_ACK its host would take the end for an error. It is said on a subflow that is joined for nothing else.
+ */
+export function owesLastWord(connection: Connection): bool {
+  const closing = hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
+  return closing && connection.head == 0 && !hasFlag(connection, ConnectionFlag.CLOSE_HEARD);
+}
+
 /** True if a subflow on `path` would be preferred to the active one. */
 function wouldBeActive(connection: Connection, path: u32): bool {
   if (stranded(connection)) return true;
@@ -31,7 +40,8 @@ export function standbyJoin(connection: Connection): void {
   if (!hasFlag(connection, ConnectionFlag.OPENER)) return;
   // RFC 8684 §3.1: no join before the peer has confirmed; but with no subflow left there is nothing to lose.
   if (!hasFlag(connection, ConnectionFlag.CONFIRMED) && !stranded(connection)) return;
-  if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING)) return;
+  if (hasFlag(connection, ConnectionFlag.RESET)) return;
+  if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING) && !owesLastWord(connection)) return;
   const inAdvance = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
   if (!inAdvance && !stranded(connection)) return;
   for (let path: u32 = 1; path <= PATH_MAX; path++) {

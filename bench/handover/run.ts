@@ -101,7 +101,8 @@ async function readWire(stand: Stand): Promise<Wire> {
 }
 
 /** Ends a stream: all that was sent must have arrived, unchanged (the receiver compares) and complete. */
-async function finish(stand: Stand, { program, port, direction }: Stream): Promise<void> {
+async function finish(stand: Stand, stream: Stream): Promise<void> {
+  const { program, direction } = stream;
   program.signal("SIGTERM");
   const late = sleep(END_MS).then(() => undefined);
   if ((await Promise.race([program.exited, late])) === undefined) {
@@ -118,7 +119,7 @@ async function finish(stand: Stand, { program, port, direction }: Stream): Promi
   if (trouble) throw new Error(`${direction}: ${trouble}`);
   const line = said.find((text) => /"(end|sent)"/.test(text));
   if (!line) throw new Error(`${direction}: the client said nothing of its end: ${said.at(-1)}`);
-  const [near, far] = [recordsIn(line), await stand.serverSaw(port)];
+  const [near, far] = [recordsIn(line), await stand.serverSaw(stream)];
   if (near !== far) throw new Error(`${direction}: ${near} records at the client, ${far} at the server`);
 }
 

@@ -48,6 +48,8 @@ export interface Stream {
   file: string;
   /** Bytes per record. */
   size: number;
+  /** How many records the far end sent or received, once it has said so. */
+  farEnd: Promise<number>;
 }
 
 function topologyOf(series: Series, system: System): Topology {
@@ -140,10 +142,18 @@ export class Stand {
     await this.server.line(/ready/);
   }
 
-  /** The far end's last word on a connection: how many records it sent or received. Throws when there is none. */
-  async serverSaw(port: number): Promise<number> {
-    const line = await (this.server as Program).line(new RegExp(`"(end|sent)".*"peer":${port}\\b`), SETTLE_MS);
-    return recordsIn(line);
+  /** The far end's last word on the connection from `port` that has just begun: an earlier one may have had it, too. */
+  private async lastWord(port: number): Promise<number> {
+    const pattern = new RegExp(`"(end|sent)".*"peer":${port}\\b`);
+    const server = this.server as Program;
+    return new Promise((resolve) => server.onLine((line) => pattern.test(line) && resolve(recordsIn(line))));
+  }
+
+  /** How many records the far end sent or received. Throws when it does not say. */
+  async serverSaw({ farEnd, port }: Stream): Promise<number> {
+    const records = await Promise.race([farEnd, sleep(SETTLE_MS).then(() => undefined)]);
+    if (records === undefined) throw new Error(`the far end did not say how port ${port} ended`);
+    return records;
   }
 
   /** Starts a stream of full segments; resolves when it is connected. */
@@ -156,7 +166,8 @@ export class Stand {
       this.command("client", [...to, ...shape, ...(direction === "up" ? ["--up"] : [])]),
     );
     const line = await program.line(/"connected"/);
-    return { direction, program, file, size, port: Number(line.match(/:(\d+)"/)?.[1]) };
+    const port = Number(line.match(/:(\d+)"/)?.[1]);
+    return { direction, program, file, size, port, farEnd: this.lastWord(port) };
   }
 
   /** Waits until every stream has its second subflow. */

@@ -575,7 +575,7 @@ export const SnapshotConnection = {
   OPENER: 68,
   /** u64 payload from the host, first transmissions */
   BYTES_SENT: 72,
-  /** u64 payload given to the host */
+  /** u64 payload that the host has acknowledged, each octet once */
   BYTES_RECEIVED: 80,
   /** u64 */
   CREATED_US: 88,
@@ -812,7 +812,7 @@ export const Counter = {
   SET_OPERATIONS_LOST: 40,
   /** payload from hosts, first transmissions */
   BYTES_SENT: 41,
-  /** payload given to hosts */
+  /** payload that hosts have acknowledged, each octet once */
   BYTES_RECEIVED: 42,
   TRANSITION_SACKS_HELD: 43,
   /** acknowledgements to the host that were given in steps after a switch */

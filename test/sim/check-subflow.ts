@@ -59,7 +59,8 @@ export class SubflowCheck {
   /** A packet of the other end comes in here. */
   arrives(p: Packet): void {
     if (p.flags.includes("S")) {
-      if (this.irs >= 0 && p.seq !== this.irs) return;
+      // A half-open join that the other end gave up is answered anew; what this end has acknowledged stays.
+      if (this.irs >= 0 && p.seq !== this.irs && this.san > 0) return;
       this.irs = p.seq;
       this.offered.peer = option(p, "ws")?.shift ?? -1;
       this.arrived.add(0, 1);

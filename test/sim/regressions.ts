@@ -39,4 +39,7 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [7702, "as 6098, the MP_JOIN ACK was repeated after the RST"],
   [6114, "each end lost another path, and the idle client kept a subflow that the server had given up"],
   [10106, "as 6114, and one of the paths never came back"],
+  [30112, "the responder was through, lost its paths before its last DATA_ACK came, and took no join to say it again"],
+  [1633883134, "as 30112, the opener"],
+  [30446, "the first octets had moved to a fresh SSN and left with MP_CAPABLE, which maps to the front"],
 ];

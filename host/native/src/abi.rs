@@ -580,7 +580,7 @@ pub mod snapshot_connection {
     pub const OPENER: u32 = 68;
     /// u64 payload from the host, first transmissions
     pub const BYTES_SENT: u32 = 72;
-    /// u64 payload given to the host
+    /// u64 payload that the host has acknowledged, each octet once
     pub const BYTES_RECEIVED: u32 = 80;
     /// u64
     pub const CREATED_US: u32 = 88;
@@ -813,7 +813,7 @@ pub mod counter {
     pub const SET_OPERATIONS_LOST: u32 = 40;
     /// payload from hosts, first transmissions
     pub const BYTES_SENT: u32 = 41;
-    /// payload given to hosts
+    /// payload that hosts have acknowledged, each octet once
     pub const BYTES_RECEIVED: u32 = 42;
     pub const TRANSITION_SACKS_HELD: u32 = 43;
     /// acknowledgements to the host that were given in steps after a switch

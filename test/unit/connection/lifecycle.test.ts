@@ -55,7 +55,9 @@ describe("events", () => {
     expect(established).toMatchObject({ ...common, ...plain, value: e.peer.token });
     e.hostData(0, 1000);
     e.hostData(0, 1000); // again: counted once
-    e.peerData(0, 300);
+    e.peerData(100, 200);
+    e.peerData(0, 100); // out of order
+    e.fromHost({ at: 1000, acks: 300 });
     end(e);
     const [closed, ...others] = events(e, EventKind.CONNECTION_CLOSED);
     expect(closed).toMatchObject({ ...common, reason: Reason.HOST_RESET, value64: 1300n });

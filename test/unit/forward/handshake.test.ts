@@ -152,6 +152,16 @@ describe.each(FAMILIES)("MP_CAPABLE when the host opens, IPv%d", (family) => {
     expect(packet && p.option(packet, "dss")).toMatchObject({ dsn: low32(e.dsn(0)), ssn: 1, length: 700 });
   });
 
+  it("N-8 not once it has moved to a fresh SSN: MP_CAPABLE would map it to the front", () => {
+    const e = opener({ family, confirmed: false });
+    e.hostData(0, 700);
+    e.hostData(700, 700);
+    e.fromPeer({ acks: 700 }, [p.addAddr({ id: 0, address: e.addresses.peer })]); // the DATA_ACK is lost
+    const { packet } = e.hostData(0, 700);
+    expect(kinds(packet)).toEqual(["dss"]);
+    expect(packet && p.option(packet, "dss")).toMatchObject({ dsn: low32(e.dsn(0)), ssn: 1401, length: 700 });
+  });
+
   it("N-9 after a repeated SYN/ACK the host's answer carries MP_CAPABLE with both keys again", () => {
     const e = opener({ family, confirmed: false });
     const again = e.peerSynAck();

@@ -128,6 +128,16 @@ describe.each(CASES)("closing, $role, IPv$family", ({ family, role }) => {
     expect(e.on(e.flow2, third)).toMatchObject([{ flags: "FA" }]);
   });
 
+  it("N-20 a FIN that is never acknowledged ends in a RST, at the number the peer has acknowledged", () => {
+    const e = joined(role, { family });
+    bothClosed(e);
+    e.fromPeer({ flow: e.flow2, acks: 1, flags: "FA" });
+    const later = Array.from({ length: 70 }, () => e.scene.advance(1_000_000)).flatMap(({ toWire }) => toWire);
+    const resets = later.filter(({ flags }) => flags.includes("R"));
+    expect(resets).toMatchObject([{ flags: "RA", src: e.initial.local, seq: e.tsn(100), ack: e.tan(50) }]);
+    expect(e.scene.engine.header(abi.EngineHeader.CONNECTIONS)).toBe(0);
+  });
+
   it("N-20 not before both are: neither the host's nor the peer's DATA_FIN alone does it", () => {
     const e = after100and50(single[role]({ family }));
     const packets = [
