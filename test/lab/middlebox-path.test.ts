@@ -19,7 +19,9 @@ import { expectCarried, expectExact, expectNativeContent, hurry, Scenario, until
 
 const MB = 1_000_000;
 /** Enough that a paced sender is still there when all has happened that has to. */
-const PATIENT = { up: 12 * MB, down: 0.2 * MB, rate: 1.5 * MB };
+const PATIENT = { up: 6 * MB, down: 0.2 * MB, rate: MB };
+/** What has to cross a network before something happens, or after, bytes. */
+const PART = 0.4 * MB;
 const ALL: Boxes = { forward: { strip: ["all"] }, backward: { strip: ["all"] } };
 const DIRECTIONS: [string, Boxes][] = [
   ["both", ALL],
@@ -70,16 +72,16 @@ describe.each(CASTS)("%s", (_, { options, native }) => {
       [6, "down"],
     ] as const) {
       await clear(scenario, "wifi");
-      const call = scenario.call({ [way]: 12 * MB, rate: 2 * MB, native, family, seed: family });
+      const call = scenario.call({ [way]: 6 * MB, rate: MB, native, family, seed: family });
       await scenario.joined(native ? "server" : "client");
-      await untilCarried(scenario, "wifi", { [way]: MB });
+      await untilCarried(scenario, "wifi", { [way]: PART });
       await put(scenario, "wifi", ALL);
-      await untilCarried(scenario, "ethernet", { [way]: MB });
+      await untilCarried(scenario, "ethernet", { [way]: PART });
       await until("RST on the path that is left", async () => (await resets(scenario, "wifi")) > 0);
       hurry(scenario, [call]);
       outcomes.push(...(await call.outcomes()));
       await expectExact(scenario, outcomes);
-      await expectCarried(scenario, "ethernet", { [way]: MB });
+      await expectCarried(scenario, "ethernet", { [way]: PART });
     }
     if (options.nativeServer) await expectNativeContent(scenario.server);
   });
@@ -89,14 +91,14 @@ describe.each(CASTS)("%s", (_, { options, native }) => {
     const scenario = await Scenario.start(options);
     const plain = { stripSynKinds: [3, 4] };
     await put(scenario, "ethernet", { forward: plain, backward: plain });
-    const call = scenario.call({ up: 10 * MB, down: 10 * MB, rate: 2 * MB, native, family: 6 });
+    const call = scenario.call({ up: 4 * MB, down: 4 * MB, rate: MB, native, family: 6 });
     await scenario.joined(daemon);
-    await untilCarried(scenario, "wifi", { up: 0.3 * MB, down: 0.3 * MB });
+    await untilCarried(scenario, "wifi", { up: PART, down: PART });
     await scenario.shunt(daemon).handover("ethernet", "--all");
-    await untilCarried(scenario, "ethernet", { up: MB, down: MB });
+    await untilCarried(scenario, "ethernet", { up: PART, down: PART });
     hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
-    await expectCarried(scenario, "ethernet", { up: MB, down: MB });
+    await expectCarried(scenario, "ethernet", { up: PART, down: PART });
     const { forward, backward } = await scenario.wire("ethernet");
     expect(forward.stripped + backward.stripped).toBeGreaterThan(0);
     for (const { tcp } of [forward, backward]) expect(tcp.optionKinds["5"] ?? 0, "SACK blocks").toBe(0);
@@ -131,8 +133,8 @@ describe("options vanish in mid-stream on the only path there ever was", () => {
     then: (rest: () => Promise<Outcome[]>) => Promise<void>,
   ): Promise<void> {
     await clear(scenario, "wifi");
-    const transfer = scenario.call({ ...call, [way]: 10 * MB, rate: 2.5 * MB });
-    await untilCarried(scenario, "wifi", { [way]: MB });
+    const transfer = scenario.call({ ...call, [way]: 5 * MB, rate: 1.5 * MB });
+    await untilCarried(scenario, "wifi", { [way]: PART });
     await put(scenario, "wifi", boxes);
     await then(() => {
       hurry(scenario, [transfer]);
@@ -143,7 +145,7 @@ describe("options vanish in mid-stream on the only path there ever was", () => {
   /** It goes on as plain TCP. */
   async function expectPlain(scenario: Scenario, way: Way, rest: () => Promise<Outcome[]>): Promise<Outcome[]> {
     const outcomes: Outcome[] = [];
-    await untilCarried(scenario, "wifi", { [way]: MB });
+    await untilCarried(scenario, "wifi", { [way]: PART });
     await expectLetGo(scenario, "wifi", async () => outcomes.push(...(await rest())));
     return outcomes;
   }
@@ -185,11 +187,11 @@ describe("options vanish in mid-stream on the only path there ever was", () => {
     for (const [index, [direction, boxes]] of DIRECTIONS.entries()) {
       const family = index % 2 ? 6 : 4;
       await vanish(scenario, { family, seed: 10 * index }, "down", boxes, async (rest) => {
-        await untilCarried(scenario, "ethernet", { down: MB });
+        await untilCarried(scenario, "ethernet", { down: PART });
         expect((await scenario.wire("wifi")).forward.tcp.rst, direction).toBeGreaterThan(0);
         outcomes.push(...(await rest()));
         await expectExact(scenario, outcomes);
-        await expectCarried(scenario, "ethernet", { down: MB });
+        await expectCarried(scenario, "ethernet", { down: PART });
       });
     }
     await expectNativeContent(scenario.server);
