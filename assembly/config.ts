@@ -27,6 +27,8 @@
 /** A join that failed is tried again by the policy after this time, doubled up to JOIN_RETRY_MAX_US. */
 @inline export const JOIN_RETRY_US: u64 = 2_000_000;
 @inline export const JOIN_RETRY_MAX_US: u64 = 60_000_000;
+/** Failed joins that a subflow counts for which was given up because its path takes options away: 64 s of pause. */
+@inline export const STRIPPED_PAUSE_TRIES: u8 = 5;
 /**
  * A connection is joined in advance only once it is this old: a short one would pay for a handshake that it
  * never uses.

@@ -22,6 +22,7 @@ import { fromRouter } from "./forward/icmp";
 import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
 import { closeEnd, closeExpired, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
+import { resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { danPullFire } from "./handover/dan-pull";
 import { poisonFire } from "./handover/poison";
 import { stallFire } from "./handover/stall";
@@ -171,5 +172,7 @@ function subflowTimer(subflow: Subflow, now: u64): void {
 
 function joinTimer(connection: Connection, subflow: Subflow): void {
   if (joinRetry(connection, subflow)) return;
+  // The peer may think that the subflow is up.
+  if (subflow.state == SubflowState.PRE_ESTABLISHED) resetSubflow(subflow, RST_UNSPECIFIED);
   failJoin(connection, subflow, Reason.TIMEOUT);
 }

@@ -17,9 +17,6 @@ const root = path.join(import.meta.dirname, "..");
 const PAGE = "docs/CONFORMANCE.md";
 const STATEMENTS = "test/contract/statements.toml";
 
-/** Statements whose tests are written right now, elsewhere: each leaves this list with its first test. */
-const BEING_WRITTEN: readonly number[] = [93, 95, 96, 97];
-
 const CHAPTERS: readonly [number, string][] = [
   [1, "Connection management"],
   [26, "Subflow management"],
@@ -59,7 +56,7 @@ export function statements(): Statement[] {
 
 /** Statements that must have a test: all that name no reason. */
 export const REQUIRED: readonly number[] = statements()
-  .filter(({ number, missing }) => missing === undefined && !BEING_WRITTEN.includes(number))
+  .filter(({ missing }) => missing === undefined)
   .map(({ number }) => number);
 
 /** Every test that names a statement. */
@@ -96,7 +93,7 @@ export function lostCode(): string[] {
 /** Statements without a place in the code, for no reason given. */
 export function unplaced(): number[] {
   const without = statements().filter(({ code, missing }) => code.length === 0 && missing === undefined);
-  return without.map(({ number }) => number).filter((number) => !BEING_WRITTEN.includes(number));
+  return without.map(({ number }) => number);
 }
 
 const link = (file: string, text = file): string => `[${text}](../${file})`;
@@ -114,8 +111,6 @@ function section(statement: Statement, rows: Shown[]): string[] {
   }
   lines.push("");
   if (missing) lines.push(`No test: ${missing}.`);
-  else if (rows.length === 0)
-    lines.push("No test yet: it is being written (`BEING_WRITTEN` in scripts/conformance.ts).");
   const unique = new Map(rows.map((row) => [`${row.file} ${row.sentence}`, row]));
   for (const { file, sentence } of unique.values()) {
     const script = file.endsWith(".pkt");

@@ -33,6 +33,8 @@ export interface EstablishedOptions extends SceneOptions {
   /** The peer's window scale (undefined = not announced) and initial number on the second subflow; default 7, 7e6. */
   joinScale?: number | undefined;
   joinIrs?: number;
+  /** The same of SACK; default as on the first subflow. */
+  joinSack?: boolean;
   /** MSS in the peer's SYN or SYN/ACK of the second subflow; default 1460. */
   joinMss?: number;
   /** MSS in the peer's SYN or SYN/ACK; default what the path of 1500 octets allows. */
@@ -289,7 +291,7 @@ export class Established {
     const scale = this.scale("joinScale");
     return [
       p.mss(this.options.joinMss ?? 1460),
-      ...(this.hasSack ? [p.sackOk] : []),
+      ...((this.options.joinSack ?? this.hasSack) ? [p.sackOk] : []),
       ...(scale === undefined ? [] : [p.nop, p.ws(scale)]),
     ];
   }

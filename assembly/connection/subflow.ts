@@ -38,6 +38,7 @@
 //    312     8  routerMtuUs               when
 //    320     8  mtuShownUs                when the host was last told that its segments are too long here
 //    328     4  peerMtu                   octets: what the peer's MSS on this subflow allows; 0 = anything
+//    332     4  repeatDsn                 old octets under fresh SSNs (low half), counted by SubflowBit.REPEATS
 //    336    16  held                      ReceivedRanges: what the host has reported in SACK blocks, above the SAN
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
@@ -55,6 +56,7 @@ import { subflowCapacity, subflowSlab } from "./store";
 @inline const RECV_OFFSET: usize = 112;
 @inline const RANGES_OFFSET: usize = 128;
 @inline const MAP_LOG_OFFSET: usize = 144;
+@inline const REPEAT_DSN: usize = 332;
 @inline const HELD_OFFSET: usize = 336;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
@@ -77,6 +79,10 @@ export const enum SubflowBit {
   PLAIN_ACK = 4096, // two bits that count new acknowledgements without any MPTCP option in a row
   PLAIN_ACKS = 12288,
   ASKED = 16384, // everything moved to it when another path was lost: it has to be heard
+  UNSCALED = 32768, // no window scale was agreed on it, whatever the initial subflow has
+  NO_SACK = 65536, // nor SACK
+  REPEAT = 131072, // two bits that count how often the peer sent the same old octets under fresh SSNs, in a row
+  REPEATS = 393216,
 }
 
 @final @unmanaged
@@ -166,6 +172,15 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 @inline export function mapLogOf(subflow: Subflow): MapLog {
   return changetype<MapLog>(changetype<usize>(subflow) + MAP_LOG_OFFSET);
+}
+
+/** Low half of the DSN of old octets that came under fresh SSNs; means something with SubflowBit.REPEATS. */
+@inline export function repeatDsnOf(subflow: Subflow): u32 {
+  return load<u32>(changetype<usize>(subflow), REPEAT_DSN);
+}
+
+@inline export function setRepeatDsn(subflow: Subflow, dsn: u32): void {
+  store<u32>(changetype<usize>(subflow), dsn, REPEAT_DSN);
 }
 
 @inline export function mapSumsOf(subflow: Subflow): MapSums {

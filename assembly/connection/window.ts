@@ -5,6 +5,7 @@
 import { Fault, faulty } from "../faults";
 import { Dan, dsnGt } from "../seq/space";
 import { Connection } from "./connection";
+import { Subflow, SubflowBit, subflowHas } from "./subflow";
 
 /** Takes in the window of a segment from the host that acknowledged `dan`; `octets` unscaled already. */
 @inline export function hostWindowUpdate(connection: Connection, dan: Dan, octets: u32): void {
@@ -20,10 +21,10 @@ import { Connection } from "./connection";
   return true;
 }
 
-/** Window field for a packet on any subflow that carries the present DAN. */
-export function windowForSubflow(connection: Connection): u32 {
+/** Window field for a packet on `subflow` that carries the present DAN. */
+export function windowForSubflow(connection: Connection, subflow: Subflow): u32 {
   const octets = connection.hostWindowRight - connection.rcvDan;
-  const field = octets >> connection.hostScale;
+  const field = octets >> (subflowHas(subflow, SubflowBit.UNSCALED) ? 0 : connection.hostScale);
   return field > 65535 ? 65535 : <u32>field;
 }
 

@@ -190,6 +190,7 @@ export function sackBlocksBesideData(): u32 {
 
 /** Appends the host's SACK blocks, projected to `subflow`, at `p`; at most `max`. Returns the address behind them. */
 export function writeProjectedSack(connection: Connection, subflow: Subflow, p: usize, max: u32): usize {
+  if (subflowHas(subflow, SubflowBit.NO_SACK)) return p;
   let count: u32 = 0;
   if (hasDuplicateBlock && connection.duplicateSubflow == subflowIndex(subflow)) {
     store<u32>(SSN_BLOCKS, connection.duplicateSsn);
@@ -279,7 +280,7 @@ export function ackToSubflow(connection: Connection, segment: Segment): void {
   }
   const ssn = probe ? subflow.ssnNxt - 1 : subflow.ssnNxt;
   segmentCut(segment, 0); // a probe's octet carries nothing that the peer does not have
-  if (rewriteToSubflow(segment, subflow, ssn, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), end)) {
+  if (rewriteToSubflow(segment, subflow, ssn, subflow.rcvSan, TCP_ACK, windowForSubflow(connection, subflow), end)) {
     traceSent(connection, subflow, connection.dsnNxt, ssn, 0, 0);
   }
 }

@@ -79,7 +79,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   subflow.peerWindow = segment.window;
   probeAnswer = false;
   if (subflowHas(subflow, SubflowBit.PROBE_OUT) && segment.payloadLength == 0) {
-    const sack = hasFlag(connection, ConnectionFlag.SACK);
+    const sack = hasFlag(connection, ConnectionFlag.SACK) && !subflowHas(subflow, SubflowBit.NO_SACK);
     probeAnswer = reportsProbe(tcpOptionsAt(TCP_OPTIONS), san) || (!sack && !sanMoved);
     if (probeAnswer || danMoved) subflowClear(subflow, SubflowBit.PROBE_OUT);
   }

@@ -18,7 +18,7 @@ import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet,
 } from "../connection/subflow";
 import { count, countAdd } from "../counters";
-import { abandonSubflow, RST_UNSPECIFIED } from "../handover/abandon";
+import { abandonSubflow, giveUpStripped, RST_UNSPECIFIED } from "../handover/abandon";
 import { stallHeard } from "../handover/stall";
 import { standbyNow } from "../handover/standby";
 import { reconsider } from "../handover/switch";
@@ -179,7 +179,12 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     connectionFallback(connection, Reason.NO_DSS);
     return;
   }
-  if (fellBackLater(connection, subflow, segment, options)) {
+  if (showsPlain(connection, subflow, segment, options)) {
+    if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
+      dropSegment(segment, DropReason.CONSUMED);
+      giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
+      return;
+    }
     if (fallBackToo(connection, segment)) return;
     dropSegment(segment, DropReason.CONSUMED);
     resetBoth(connection, Reason.NO_DSS);
@@ -212,20 +217,22 @@ function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment
 }
 
 /**
- * The same in mid-stream, on the only subflow there ever was: a peer that has met octets without a mapping (Linux
- * behind a middlebox that cuts segments) sends no option any more, where before every ACK had one. Four in a row, of
- * something new or in answer to our probes, have not lost theirs by chance; nor has a FIN behind the first of them.
+ * The same in mid-stream: where before every ACK had an option, none has one any more. The peer has met octets without
+ * a mapping (Linux behind a middlebox that cuts segments) and fell back, or the path takes options away from now on.
+ * Four in a row, of something new or in answer to our probes, have not lost theirs by chance; nor has, on the only
+ * subflow there ever was, a FIN behind the first of them.
  */
-function fellBackLater(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
+function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
-  const closing = (connection.flags & both) == both;
-  if (options.present != 0 || hasFlag(connection, ConnectionFlag.JOINED_EVER) || closing) {
+  const closing = (connection.flags & both) == both || subflow.state != SubflowState.ESTABLISHED;
+  if (options.present != 0 || closing) {
     subflowClear(subflow, SubflowBit.PLAIN_ACKS);
     return false;
   }
   const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
   const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
-  if ((segment.flags & TCP_FIN) != 0 && plainBefore != 0) return true;
+  const fin = (segment.flags & TCP_FIN) != 0;
+  if (fin && plainBefore != 0 && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
   if (hasFlag(connection, ConnectionFlag.PEER_FIN)) return false; // its DATA_FIN had no number of its own here
   if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;

@@ -17,10 +17,14 @@ import { findToken } from "../connection/lookup";
 import { learnPeerMss } from "../connection/mtu";
 import { pathAddressId, pathOfAddress } from "../connection/paths";
 import { rttAcknowledged } from "../connection/rtt";
-import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex } from "../connection/subflow";
+import {
+  localAddress, remoteAddress, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet, subflowUsable,
+} from "../connection/subflow";
 import { armConnection, armSubflow } from "../connection/timers";
 import { count, countDrop } from "../counters";
-import { announceLost, dropLost, RST_MPTCP_ERROR, resetSubflow } from "../handover/abandon";
+import {
+  abandonSubflow, announceLost, dropLost, RST_MIDDLEBOX, RST_MPTCP_ERROR, RST_PERFORMANCE, resetSubflow,
+} from "../handover/abandon";
 import { standbyLater } from "../handover/standby";
 import { handoverEnd, handoverProceed, reconsider } from "../handover/switch";
 import { addressEqual } from "../memory/address";
@@ -84,10 +88,15 @@ function takesJoins(connection: Connection): bool {
   return !hasFlag(connection, ConnectionFlag.CLOSE_HEARD);
 }
 
-/** The peer's window scale on a joined subflow: none unless both ends announce one, and we do as the host did. */
-function joinedScale(connection: Connection, options: TcpOptions): u8 {
+/**
+ * What is agreed on for this subflow: what both ends announce, and we do as the host did (RFC 7323 §2.2, RFC 2018 §2).
+ * A middlebox may have taken an option away on its path only.
+ */
+function agreeJoined(connection: Connection, subflow: Subflow, options: TcpOptions): void {
   const scaled = hasFlag(connection, ConnectionFlag.SCALED) && options.windowScale != NO_WINDOW_SCALE;
-  return scaled ? <u8>options.windowScale : 0;
+  subflow.peerScale = scaled ? <u8>options.windowScale : 0;
+  if (!scaled) subflowSet(subflow, SubflowBit.UNSCALED);
+  if (options.sackPermitted == 0) subflowSet(subflow, SubflowBit.NO_SACK);
 }
 
 /** The responder's side of a new subflow; sends the SYN/ACK. 0 when a limit is reached. */
@@ -112,7 +121,7 @@ function createJoined(connection: Connection, segment: Segment): u32 {
   subflow.remoteId = <u8>mptcp.joinAddressId;
   subflow.localId = <u8>(addressEqual(local, hostAddress(connection)) ? 0 : pathAddressId(path, local));
   keepAddress(connection, subflow.localId);
-  subflow.peerScale = joinedScale(connection, options);
+  agreeJoined(connection, subflow, options);
   learnPeerMss(subflow, options.mss);
   subflowSetOperation(subflow, SetOperationKind.ADD_CONVERTED);
   sendJoinSynAck(connection, subflow);
@@ -133,6 +142,7 @@ function established(connection: Connection, subflow: Subflow): void {
     return;
   }
   dropLost(connection);
+  if (!subflowHas(subflow, SubflowBit.OPENER)) dropForgotten(connection, subflow);
   if (connection.handoverUs != 0 && connection.handoverSubflow == subflowIndex(subflow)) {
     handoverProceed(connection);
   } else {
@@ -141,6 +151,21 @@ function established(connection: Connection, subflow: Subflow): void {
   if (connection.removedCount == 0) return;
   connection.controlUs = nowUs(); // what could not be sent before goes out now
   armConnection(connection);
+}
+
+/** The peer has come from the same address again, and an older subflow from there is silent: a NAT has forgotten it. */
+function dropForgotten(connection: Connection, fresh: Subflow): void {
+  let index = connection.head;
+  while (index != 0) {
+    const subflow = subflowAt(index);
+    index = subflow.next;
+    if (subflow == fresh || !subflowUsable(subflow) || !subflowHas(subflow, SubflowBit.STALE)) continue;
+    const sameEnds = addressEqual(localAddress(subflow), localAddress(fresh)) &&
+      addressEqual(remoteAddress(subflow), remoteAddress(fresh));
+    if (!sameEnds) continue;
+    resetSubflow(subflow, RST_PERFORMANCE);
+    abandonSubflow(connection, subflow, Reason.REPLACED, false);
+  }
 }
 
 /** A packet for a subflow that is not established yet. False if it completed the handshake and goes on as ordinary. */
@@ -189,7 +214,7 @@ function joinSynAck(connection: Connection, subflow: Subflow, segment: Segment):
     return;
   }
   const options = tcpOptionsAt(TCP_OPTIONS);
-  subflow.peerScale = joinedScale(connection, options);
+  agreeJoined(connection, subflow, options);
   learnPeerMss(subflow, options.mss);
   subflow.remoteId = <u8>mptcp.joinAddressId;
   if (mptcp.joinBackup != 0) subflow.flags |= SubflowBit.PEER_BACKUP;
@@ -210,8 +235,11 @@ function joinThirdAck(connection: Connection, subflow: Subflow, segment: Segment
     return true;
   }
   const carries = (mptcp.present & (1 << MP_JOIN)) != 0 && mptcp.joinLength == 24;
-  if (!carries || segment.segAck != subflow.ssnNxt || segment.segSeq != subflow.rcvSan) {
+  const inOrder = segment.segAck == subflow.ssnNxt && segment.segSeq == subflow.rcvSan;
+  if (!carries || !inOrder) {
     dropSegment(segment, DropReason.NOT_ESTABLISHED);
+    // Nothing else acknowledges our SYN: its option was taken away (RFC 8684 §3.7).
+    if (inOrder && mptcp.count == 0) refuseStripped(connection, subflow);
     return true;
   }
   if (!joinHmacValid(connection, subflow, mptcp.joinHmacPtr, 20)) {
@@ -226,6 +254,12 @@ function joinThirdAck(connection: Connection, subflow: Subflow, segment: Segment
   established(connection, subflow);
   dropSegment(segment, DropReason.CONSUMED);
   return true;
+}
+
+/** The handshake of `subflow` has lost its options on the way: it ends with RST. */
+function refuseStripped(connection: Connection, subflow: Subflow): void {
+  resetSubflow(subflow, RST_MIDDLEBOX);
+  failJoin(connection, subflow, Reason.MIDDLEBOX);
 }
 
 /** PRE_ESTABLISHED: the fourth ACK is any packet that shows a DATA_ACK, or an ADD_ADDR (as Linux has it). */

@@ -90,7 +90,8 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
   if (end - REWRITE_OPTIONS <= 20) end = writeProjectedSack(connection, subflow, end, sackBlocksBesideData());
   const flags = TCP_ACK | (segment.flags & TCP_PSH);
   const octets = segment.payloadLength;
-  if (!rewriteToSubflow(segment, subflow, pieceSsn, subflow.rcvSan, flags, windowForSubflow(connection), end)) return;
+  const window = windowForSubflow(connection, subflow);
+  if (!rewriteToSubflow(segment, subflow, pieceSsn, subflow.rcvSan, flags, window, end)) return;
   afterPiece(connection, subflow, dsn, octets, fresh);
 }
 
@@ -125,7 +126,7 @@ function sendPiece(connection: Connection, dsn: Dsn, at: usize, push: u32, fresh
   const end = writeMapping(connection, subflow, FORGE_OPTIONS, dsn, carriesFin(connection, dsn));
   const sent = forgePacket(
     Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
-    pieceSsn, subflow.rcvSan, TCP_ACK | push, windowForSubflow(connection), end, at, pieceLength,
+    pieceSsn, subflow.rcvSan, TCP_ACK | push, windowForSubflow(connection, subflow), end, at, pieceLength,
   );
   if (sent) afterPiece(connection, subflow, dsn, pieceLength, fresh);
   return sent;
@@ -190,7 +191,8 @@ function sendFinAlone(connection: Connection, segment: Segment): void {
   const end = withChecksum(connection, REWRITE_OPTIONS, dss, fin, 0, 1, 0);
   const flags: u32 = TCP_ACK;
   count(Counter.DATA_FIN_SENT);
-  if (rewriteToSubflow(segment, subflow, subflow.ssnNxt, subflow.rcvSan, flags, windowForSubflow(connection), end)) {
+  const window = windowForSubflow(connection, subflow);
+  if (rewriteToSubflow(segment, subflow, subflow.ssnNxt, subflow.rcvSan, flags, window, end)) {
     traceSent(connection, subflow, connection.localFinDsn, subflow.ssnNxt, 0, TraceFlag.DATA_FIN);
   }
 }

@@ -16,13 +16,13 @@ import {
 } from "../connection/connection";
 import { accountReceived, connectionFallback } from "../connection/lifecycle";
 import {
-  rangesOf, recvTableOf, Subflow, SubflowBit, subflowIndex, subflowSet,
+  rangesOf, recvTableOf, repeatDsnOf, setRepeatDsn, Subflow, SubflowBit, subflowClear, subflowIndex, subflowSet,
 } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { windowForHost } from "../connection/window";
 import { count } from "../counters";
 import { Fault, faulty } from "../faults";
-import { abandonSubflow, resetSubflow, RST_MIDDLEBOX } from "../handover/abandon";
+import { giveUpStripped } from "../handover/abandon";
 import { handoverNoticeData } from "../handover/switch";
 import { Arrival, rangesAdd, rangesContiguous, rangesTrim } from "../mapping/received-ranges";
 import { RecvAdd, recvTableAdd, recvTableFind, recvTableTrim } from "../mapping/recv-table";
@@ -36,6 +36,7 @@ import { passNewsBesideOld, writeHostOptions } from "./ack-to-tcp";
 import { Judged, judgeMapping, mappingAltered, sumArrival, sumSettle, sumTakeBack } from "./checksums";
 import { rewriteToHost, traceReceived } from "./route";
 import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
+import { fallBackToo, mayBecomePlain } from "./teardown";
 
 const enum Mapping {
   NONE = 0, // the packet carries no mapping
@@ -122,7 +123,8 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
     dropSegment(segment, DropReason.CONSUMED);
     return;
   }
-  const plain = mptcpOptionsAt(MPTCP_OPTIONS).present == 0 && segment.segSeq == next; // else its mapping may yet come
+  const bare = mptcpOptionsAt(MPTCP_OPTIONS).present == 0;
+  const plain = bare && segment.segSeq == next; // else its mapping may yet come
   const fresh = connection.rcvDsnMax == connection.remoteIdsn + 1;
   if (plain && fresh && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
     // RFC 8684 §3.7: data without a mapping right after the handshake means that options are being stripped.
@@ -130,11 +132,13 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
     connectionFallback(connection, Reason.NO_DSS);
     return;
   }
+  if (bare && mayBecomePlain(connection, subflow)) {
+    if (!plain || !fallBackToo(connection, segment)) dropSegment(segment, DropReason.NO_MAPPING);
+    return;
+  }
   subflow.unmapped += segment.payloadLength;
   dropSegment(segment, DropReason.NO_MAPPING);
-  if (subflow.unmapped <= UNMAPPED_MAX) return;
-  resetSubflow(subflow, RST_MIDDLEBOX);
-  abandonSubflow(connection, subflow, Reason.MIDDLEBOX, false);
+  if (subflow.unmapped > UNMAPPED_MAX) giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
 }
 
 /** True if the octets up to `dsnEnd` end where the peer's DATA_FIN stands. */
@@ -178,6 +182,7 @@ function bookArrival(
     return false;
   }
   const fresh = noteHighest(connection, subflow, ssn, dsn, octets);
+  if (fresh != 0) subflowClear(subflow, SubflowBit.REPEATS);
   const dsnEnd = dsn + <u64>octets;
   const seenBelow = seqLt(ssn, subflow.rcvSan) || arrival == Arrival.DUPLICATE;
   if (seenBelow) {
@@ -197,10 +202,28 @@ function bookArrival(
     return true;
   }
   // Fresh SSNs, old data (re-injection, window probe): the host's ACK would not move, so this subflow's is ours.
+  dropSegment(segment, DropReason.DUPLICATE);
+  if (dataAcksLost(connection, subflow, dsn, octets)) {
+    giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
+    return false;
+  }
   forgetHostBlocks();
   advanceSan(connection, subflow);
   forgeAck(connection, subflow);
-  dropSegment(segment, DropReason.DUPLICATE);
+  return false;
+}
+
+/**
+ * True if the peer sends the same old octets for the fourth time, each time under fresh SSNs and nothing new in
+ * between. It has had the acknowledgements of the subflow, then, and no DATA_ACK on any: the path takes options away on
+ * their way (RFC 8684 §3.7). A window probe, one octet, is no such sign.
+ */
+function dataAcksLost(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32): bool {
+  const times = subflow.flags & SubflowBit.REPEATS;
+  if (octets == 1 || (times != 0 && repeatDsnOf(subflow) != <u32>dsn)) return false;
+  if (times == SubflowBit.REPEATS) return true;
+  setRepeatDsn(subflow, <u32>dsn);
+  subflow.flags += SubflowBit.REPEAT;
   return false;
 }
 
@@ -290,8 +313,7 @@ function forwardMapped(connection: Connection, subflow: Subflow, segment: Segmen
 function infiniteMapping(connection: Connection, subflow: Subflow, segment: Segment): void {
   if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
     dropSegment(segment, DropReason.NO_MAPPING);
-    resetSubflow(subflow, RST_MIDDLEBOX);
-    abandonSubflow(connection, subflow, Reason.INFINITE_MAPPING, false);
+    giveUpStripped(connection, subflow, Reason.INFINITE_MAPPING);
     return;
   }
   acceptUntouched(segment);

@@ -43,6 +43,12 @@ export function peerSyn(segment: Segment, index: u32): void {
       peerSynOnKnown(connection, segment);
       return;
     }
+    // Its first SYNs, or our answers to them, have died of their option: the answer to this one must have none.
+    if (!capableAgreed(mptcp, 4)) {
+      acceptUntouched(segment);
+      connectionFallback(connection, Reason.SYN_RETRIES);
+      return;
+    }
   } else {
     const offered = capableAgreed(mptcp, 4);
     const native = listenerOf(segment.destinationPort) == Listener.MPTCP;

@@ -9,7 +9,8 @@
 import { ConnectionState, Counter, DropReason, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
 import {
-  CONTROL_REPEATS, FIN_TRIES_MAX, RESET_LINGER_US, RESET_REPEAT_US, SHUTDOWN_LINGER_US, TIME_WAIT_US,
+  CONTROL_REPEATS, FIN_TRIES_MAX, RESET_LINGER_US, RESET_REPEAT_US, SHUTDOWN_LINGER_US, STRIPPED_PAUSE_TRIES,
+  TIME_WAIT_US,
 } from "../config";
 import {
   Connection, ConnectionFlag, hasFlag, setFlag, shownTan, tsnFromDsn,
@@ -22,14 +23,14 @@ import {
 import { armConnection, armSubflow } from "../connection/timers";
 import { windowForHost, windowForSubflow } from "../connection/window";
 import { count } from "../counters";
-import { abandonSubflow, goOnElsewhere, RST_UNSPECIFIED } from "../handover/abandon";
+import { abandonSubflow, goOnElsewhere, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../handover/abandon";
 import { standbyNow } from "../handover/standby";
 import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
-import { FORGE_OPTIONS, REWRITE_OPTIONS } from "../scratch";
+import { FORGE_OPTIONS, MPTCP_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { Dsn, dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeAck, forgeAckWith, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
-import { writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
+import { MP_TCPRST, mptcpOptionsAt, writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
 import { advanceSan } from "./ack-to-subflow";
 import { rewriteToSubflow } from "./route";
@@ -72,7 +73,7 @@ export function sendFin(connection: Connection, subflow: Subflow): void {
     subflow.state = <u8>SubflowState.FIN_WAIT;
   }
   const end = writeDataAck(connection, FORGE_OPTIONS);
-  const window = windowForSubflow(connection);
+  const window = windowForSubflow(connection, subflow);
   forgeOnSubflow(subflow, subflow.finSsn, subflow.rcvSan, TCP_FIN | TCP_ACK, window, end);
   subflow.retryUs = nowUs() + (rtoUs(subflow) << subflow.tries);
   armSubflow(subflow);
@@ -320,6 +321,9 @@ export function peerSubflowReset(connection: Connection, subflow: Subflow, segme
     closeEnd(connection, subflow, Reason.PEER_RESET);
     return;
   }
+  const options = mptcpOptionsAt(MPTCP_OPTIONS);
+  const stripped = (options.present & (1 << MP_TCPRST)) != 0 && options.rstReason == RST_MIDDLEBOX;
+  if (stripped) connection.joinTries = STRIPPED_PAUSE_TRIES;
   abandonSubflow(connection, subflow, Reason.PEER_RESET, false);
 }
 
@@ -347,6 +351,20 @@ export function fallBack(connection: Connection, reason: Reason): bool {
   for (let i = 0; i < 3; i++) forgeAckWith(connection, subflow, writeFail(FORGE_OPTIONS, connection.rcvDan));
   connectionFallback(connection, reason);
   return true;
+}
+
+/**
+ * True if octets without a mapping in mid-stream make the connection plain TCP: the path takes options away, or the
+ * peer has fallen back for the same reason. On the only subflow there ever was, where both directions have the hosts'
+ * own numbers. Not with a peer that may be a Linux kernel: unless it has fallen back itself, it sends what no DATA_ACK
+ * covers again under fresh SSNs, and a plain host would take that for new octets (docs/decisions/0009).
+ */
+export function mayBecomePlain(connection: Connection, subflow: Subflow): bool {
+  const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.PEER_FIN;
+  if (hasFlag(connection, obstacles) || !hasFlag(connection, ConnectionFlag.SHORT_DSN)) return false;
+  if (connection.subflowCount != 1 || !subflowHas(subflow, SubflowBit.INITIAL)) return false; // a join is under way
+  const peers = <u32>(connection.rcvDsnMax - connection.remoteIdsn) == subflow.rcvHighest - subflow.irs;
+  return peers && numbersAreHosts(connection, subflow);
 }
 
 /** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */

@@ -4,6 +4,7 @@
 
 import { CONFIG, EngineConfig, PathFlag, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
+import { STRIPPED_PAUSE_TRIES } from "../config";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf, setFlag } from "../connection/connection";
 import { subflowDestroy } from "../connection/lifecycle";
 import { pathAddress, pathAt } from "../connection/paths";
@@ -68,6 +69,16 @@ export function abandonSubflow(connection: Connection, subflow: Subflow, reason:
   if (hasFlag(connection, ConnectionFlag.RESET | ConnectionFlag.SUBFLOWS_CLOSING) || closing) return;
   goOnElsewhere(connection);
   if (tellPeer && connection.active != 0) stallAsk(connection, subflowAt(connection.active));
+}
+
+/**
+ * RFC 8684 §3.7: the path of `subflow` takes options away. It ends with RST, and its path is not tried again soon: a
+ * handshake may well get through, and then it would all begin anew.
+ */
+export function giveUpStripped(connection: Connection, subflow: Subflow, reason: Reason): void {
+  resetSubflow(subflow, RST_MIDDLEBOX);
+  connection.joinTries = STRIPPED_PAUSE_TRIES;
+  abandonSubflow(connection, subflow, reason, false);
 }
 
 /** True if `subflow` cannot go on: its path is down or gone, or has another address now. */

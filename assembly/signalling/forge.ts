@@ -68,7 +68,7 @@ export function forgeOnSubflow(
 export function forgeAckWith(connection: Connection, subflow: Subflow, optionsEnd: usize): bool {
   count(Counter.ACKS_FORGED);
   const end = writeDataAck(connection, optionsEnd);
-  return forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), end);
+  return forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection, subflow), end);
 }
 
 /** A pure ACK on `subflow` with DSS(A). */

@@ -33,7 +33,7 @@ import { addressEqual, addressFamily } from "../memory/address";
 import { FORGE_OPTIONS } from "../scratch";
 import { writeJoinAck, writeJoinSyn, writeJoinSynAck } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
-import { writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
+import { MSS_DEFAULT, writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
 import { forgeOnSubflow } from "./forge";
 
 let nextPort: u32 = 0;
@@ -149,12 +149,14 @@ export function joinStart(connection: Connection, path: u32, backup: bool, comma
   return index;
 }
 
-/** Options that every forged SYN and SYN/ACK shares: MSS of the path, and what the host itself announced. */
+/** Options that every forged SYN and SYN/ACK shares: MSS of the path; what host and peer have agreed on, if offered. */
 function writeSynOptions(connection: Connection, subflow: Subflow, p: usize): usize {
   const mtu = pathAt(subflow.path).mtu;
   p = writeMss(p, (mtu < 576 ? 1280 : mtu) - headersOf(addressFamily(localAddress(subflow))));
-  if (hasFlag(connection, ConnectionFlag.SACK)) p = writeSackPermitted(p);
-  if (hasFlag(connection, ConnectionFlag.SCALED)) p = writeWindowScale(p, connection.hostScale);
+  const sack = hasFlag(connection, ConnectionFlag.SACK) && !subflowHas(subflow, SubflowBit.NO_SACK);
+  const scaled = hasFlag(connection, ConnectionFlag.SCALED) && !subflowHas(subflow, SubflowBit.UNSCALED);
+  if (sack) p = writeSackPermitted(p);
+  if (scaled) p = writeWindowScale(p, connection.hostScale);
   return p;
 }
 
@@ -181,7 +183,7 @@ export function sendJoinSynAck(connection: Connection, subflow: Subflow): void {
 export function sendJoinAck(connection: Connection, subflow: Subflow): void {
   const hmac = joinHmac(connection.localKey, connection.remoteKey, subflow.nonceLocal, subflow.nonceRemote);
   const p = writeJoinAck(FORGE_OPTIONS, hmac);
-  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), p);
+  forgeOnSubflow(subflow, subflow.ssnNxt, subflow.rcvSan, TCP_ACK, windowForSubflow(connection, subflow), p);
   armRetry(subflow);
 }
 

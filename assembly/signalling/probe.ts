@@ -19,7 +19,7 @@ export function probeSubflow(connection: Connection, subflow: Subflow): void {
   store<u8>(OUT, 0); // its value does not matter: the peer has that octet
   forgePacket(
     Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
-    subflow.ssnUna - 1, subflow.rcvSan, TCP_ACK, windowForSubflow(connection), FORGE_OPTIONS, OUT, 1,
+    subflow.ssnUna - 1, subflow.rcvSan, TCP_ACK, windowForSubflow(connection, subflow), FORGE_OPTIONS, OUT, 1,
   );
   subflowSet(subflow, SubflowBit.PROBE_OUT);
 }

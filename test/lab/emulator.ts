@@ -22,11 +22,12 @@ export interface Traffic {
 export interface Counters {
   in: Traffic;
   out: Traffic;
-  drops: Record<"loss" | "queue" | "blackhole" | "mtu" | "sendError" | "ring" | "oversize" | "nat", number>;
+  drops: Record<"loss" | "queue" | "blackhole" | "mtu" | "syn" | "sendError" | "ring" | "oversize" | "nat", number>;
   duplicated: number;
   reordered: number;
   stripped: number;
   altered: number;
+  coalesced: number;
   queuePeakMs: number;
   tcp: {
     segments: number;

@@ -3,7 +3,7 @@
 
 import { expect, it } from "vitest";
 import { until } from "./mobility.ts";
-import { expectCarried, expectExact, Scenario } from "./scenario.ts";
+import { expectCarried, expectExact, hurry, Scenario } from "./scenario.ts";
 import { twoNetworks } from "./topology.ts";
 
 const MB = 1_000_000;
@@ -59,7 +59,7 @@ it("N-86 a hundred handovers under load, commanded by both ends: every byte, and
     const live = (counters.subflows_opened ?? 0) - (counters.subflows_closed ?? 0);
     expect(live, `subflows of the ${name} by the counters`).toBe(2);
   }
-  for (const program of [call.program, scenario.transfers.program]) program.signal("SIGUSR2");
+  hurry(scenario, [call]);
   await expectExact(scenario, await call.outcomes());
   for (const network of ["wifi", "ethernet"]) await expectCarried(scenario, network, { up: MB, down: MB });
 });

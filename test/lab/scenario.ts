@@ -144,6 +144,11 @@ export function eachDirection(amount: { up?: number; down?: number }, bytes: num
   return { ...(amount.up !== undefined && { up: bytes }), ...(amount.down !== undefined && { down: bytes }) };
 }
 
+/** Paced senders at both ends need not wait any more: the test has seen what it wanted to. */
+export function hurry(scenario: Scenario, calls: readonly Transfer[]): void {
+  for (const program of [...calls.map((call) => call.program), scenario.transfers.program]) program.signal("SIGUSR2");
+}
+
 /** Waits until the network has carried at least so much new payload. */
 export async function untilCarried(
   scenario: Scenario,

@@ -31,8 +31,18 @@ export interface PathParams {
   stripMode?: "nop" | "remove";
   /** Segments with payload that have a byte of it changed, TCP's checksum mended. */
   alterPercent?: number;
+  /** Kinds of other options that are taken out of SYNs: 3 window scale, 4 SACK permitted. */
+  stripSynKinds?: number[];
+  /** SYNs announce this MSS at most, bytes; 0 = what they like. */
+  mssClamp?: number;
+  /** SYNs with an MPTCP option are lost and nobody is told. */
+  dropMptcpSyn?: boolean;
   /** Segments with more payload than this are cut, bytes; 0 = none. */
   splitBytes?: number;
+  /** The pieces behind the first have lost their MPTCP option. */
+  splitBare?: boolean;
+  /** Segments that follow each other at once are put together up to this payload, bytes; 0 = none. */
+  coalesceBytes?: number;
   /** Gives segments other sequence numbers. For both directions, before a connection begins. */
   randomiseSequence?: boolean;
 }

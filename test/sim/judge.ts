@@ -41,8 +41,10 @@ function isExcused(ending: Ending): boolean {
   const { s, applications, record, told } = ending;
   const { a, b } = applications;
   if (a?.aborted || b?.aborted) return true;
-  // Options or mappings are lost in mid-connection: the engines, as RFC 8684 §3.7 wants it, reset such a subflow.
-  if (s.boxes.some(({ kind }) => kind === "strip" || kind === "sloppy")) return true;
+  // Mappings are lost in mid-connection, or options that a native stack sends without hearing of it: such a subflow is
+  // reset, as RFC 8684 §3.7 wants it, and it may be the last. Two engines go on as plain TCP, or elsewhere.
+  const native = SIDES.some((side) => s.hosts[side].kind === "mptcp");
+  if (s.boxes.some(({ kind }) => kind === "sloppy" || (kind === "strip" && native))) return true;
   // A client that gives its path up before the server has heard of it cannot join another.
   if (b === undefined && told) return true;
   // A plain connection has one path.

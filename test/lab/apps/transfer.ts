@@ -41,10 +41,10 @@ export interface Outcome {
   seconds: number;
 }
 
-/** From SIGUSR2 on senders send as fast as they can: a test that has seen enough need not wait. */
-let isHurried = false;
+/** SIGUSR2 makes present senders send as fast as they can: a test that has seen enough need not wait. */
+let hurriedMs = -1;
 process.on("SIGUSR2", () => {
-  isHurried = true;
+  hurriedMs = performance.now();
 });
 
 /** Interval of a paced sender and of progress lines, ms. */
@@ -60,7 +60,7 @@ async function send(socket: Socket, seed: number, length: number, rate: number, 
   const stream = new Stream(seed);
   const start = performance.now();
   for (let sent = 0; sent < length && !socket.destroyed; ) {
-    const isPaced = rate > 0 && !isHurried;
+    const isPaced = rate > 0 && hurriedMs < start;
     const allowed = isPaced ? Math.floor((rate * (performance.now() - start)) / 1000) - sent : Number.MAX_SAFE_INTEGER;
     // A few bytes become due while we look; sending those alone would never leave the loop.
     if (allowed < Math.min((rate * PACE_MS) / 1000, length - sent)) {

@@ -27,7 +27,7 @@ export interface ConnectionInternals {
   hostWindowUpdate(connection: number, dan: bigint, octets: number): void;
   peerWindowUpdate(connection: number, dan: bigint, octets: number): number;
   windowForHost(connection: number): number;
-  windowForSubflow(connection: number): number;
+  windowForSubflow(connection: number, subflow: number): number;
   windowUnscaled(connection: number): number;
   commonBits(a: number, b: number): number;
   drawAddressId(): number;

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { delivered, type Established, type Flow, joined, low32, sent } from "../../established.ts";
 import type { Packet } from "../../packet.ts";
 import { danOf } from "../forward/cases.ts";
-import { CONNECTION, CONNECTION_AT, loadConnectionInternals } from "./internals.ts";
+import { CONNECTION, CONNECTION_AT, loadConnectionInternals, SUBFLOW } from "./internals.ts";
 
 function fresh() {
   const { internals, view } = loadConnectionInternals();
@@ -30,10 +30,10 @@ describe("window", () => {
     const { internals, set } = fresh();
     set("rcvDan", 1000n);
     internals.hostWindowUpdate(CONNECTION, 1000n, 70_000);
-    expect(internals.windowForSubflow(CONNECTION)).toBe(65535);
+    expect(internals.windowForSubflow(CONNECTION, SUBFLOW)).toBe(65535);
     expect(internals.windowUnscaled(CONNECTION)).toBe(65535);
     set("rcvDan", 61_000n);
-    expect(internals.windowForSubflow(CONNECTION)).toBe(10_000);
+    expect(internals.windowForSubflow(CONNECTION, SUBFLOW)).toBe(10_000);
     set("shownDan", 500n);
     set("peerWindowRight", 400n);
     expect(internals.windowForHost(CONNECTION)).toBe(0); // acknowledged beyond the edge: closed, not huge

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
 import {
+  type DssFields,
   delivered,
   type Established,
   FAMILIES,
@@ -19,9 +20,9 @@ const dssOf = (packet: p.Packet | undefined) => packet && p.option(packet, "dss"
 const single = { opener, responder };
 
 /** Both directions carry some octets, all acknowledged at both levels: the host 100, the peer 50. */
-function after100and50(e: Established): Established {
+function after100and50(e: Established, widths: DssFields = {}): Established {
   e.hostData(0, 100);
-  e.peerData(0, 50, { acks: 100 }, { dan: 100 });
+  e.peerData(0, 50, { acks: 100 }, { dan: 100, ...widths });
   e.fromHost({ at: 100, acks: 50 });
   return e;
 }
@@ -262,8 +263,8 @@ describe.each(CASES)("fallback behind the handshake, $role, IPv$family", ({ fami
     expect(e.fromPeer({ at: 60, acks: 200, payload: 5 }, [])).toMatchObject({ verdict: "accept" });
   });
 
-  it("N-24 not once data has come with a DSS: then the packet is dropped, and sent again with one", () => {
-    const e = after100and50(single[role]({ family }));
+  it("N-24 not once data has come with a DSS of a Linux kernel's: the packet is dropped, and sent again with one", () => {
+    const e = after100and50(single[role]({ family }), { dsnOctets: 8 });
     const plain = e.fromPeer({ at: 50, acks: 100, payload: 60 }, []);
     expect(plain).toMatchObject({ verdict: "drop", reason: "NO_MAPPING" });
     expect(delivered(e.peerData(50, 60, { acks: 100 }, { dan: 100 }))).toMatchObject([{ seq: e.tan(50) }]);

@@ -44,6 +44,8 @@ pub struct Drops {
     pub blackhole: u64,
     /// Larger than the path's MTU.
     pub mtu: u64,
+    /// A SYN whose option nobody wants to see.
+    pub syn: u64,
     /// The outgoing interface refused it.
     pub send_error: u64,
 }
@@ -89,10 +91,12 @@ pub struct Counters {
     pub duplicated: u64,
     /// Packets held back for reordering.
     pub reordered: u64,
-    /// Options stripped.
+    /// Segments that lost an option.
     pub stripped: u64,
     /// Segments of which a payload byte was changed.
     pub altered: u64,
+    /// Segments that were put behind another one.
+    pub coalesced: u64,
     /// Longest time a packet waited in the queue, ms.
     pub queue_peak_ms: f64,
     /// TCP.

@@ -1,18 +1,20 @@
 //! One direction of a link: what happens to a frame from its arrival to its departure.
 //!
-//! 1. `arrive` counts it, then drops, shortens or answers it (blackhole, loss, MTU, strip);
-//! 2. `admit` passes it through the virtual queue: a rate is an instant until which the line is busy, not a timer;
-//! 3. `depart` hands out what is due.
+//! 1. `arrive` counts it, then drops, changes or answers it (blackhole, loss, MTU, middleboxes);
+//! 2. `regroup` holds it for a moment if segments are to be put together;
+//! 3. `admit` passes it through the virtual queue: a rate is an instant until which the line is busy, not a timer;
+//! 4. `depart` hands out what is due.
 //!
 //! Time is an argument everywhere (CLOCK_MONOTONIC, ns), so the tests run in virtual time.
 
+use crate::coalesce::Coalescer;
 use crate::counters::{Counters, Flows};
 use crate::icmp;
 use crate::middlebox;
-use crate::packet::{ETHERNET, TcpView, ip_length};
+use crate::packet::{ETHERNET, TcpView, flag, ip_length};
 use crate::params::Params;
 use crate::rng::Rng;
-use crate::strip::strip;
+use crate::strip::{strip, strip_syn};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -55,6 +57,7 @@ pub struct Direction {
     pub counters: Counters,
     /// TCP flows seen.
     pub flows: Flows,
+    coalescer: Coalescer,
     pending: BinaryHeap<Pending>,
     next_order: u64,
     /// Until when the line is busy with what was admitted.
@@ -74,6 +77,10 @@ fn line_ns(bytes: u64, mbit: f64) -> u64 {
     (bytes as f64 * 8e3 / mbit) as u64
 }
 
+fn has_mptcp_syn(frame: &[u8], view: &TcpView) -> bool {
+    view.flags(frame) & flag::SYN != 0 && view.mptcp(frame).is_some()
+}
+
 impl Direction {
     /// A plain wire. `flow_seed` must be the same in both directions of a link.
     pub fn new(seed: u64, flow_seed: u64) -> Direction {
@@ -83,6 +90,7 @@ impl Direction {
             flow_seed,
             counters: Counters::default(),
             flows: Flows::default(),
+            coalescer: Coalescer::default(),
             pending: BinaryHeap::new(),
             next_order: 0,
             busy_until_ns: 0,
@@ -143,6 +151,11 @@ impl Direction {
             self.recycle(frame);
             return None;
         }
+        if self.params.drop_mptcp_syn && view.is_some_and(|v| has_mptcp_syn(&frame, &v)) {
+            self.counters.drops.syn += 1;
+            self.recycle(frame);
+            return None;
+        }
         let mtu = self.params.mtu;
         if mtu > 0 && ip_length(&frame).unwrap_or(frame.len() - ETHERNET) > mtu {
             self.counters.drops.mtu += 1;
@@ -157,8 +170,8 @@ impl Direction {
             copy.extend_from_slice(&frame);
             self.admit(now_ns, copy);
         }
-        self.admit(now_ns, frame);
-        pieces.into_iter().for_each(|piece| self.admit(now_ns, piece));
+        self.regroup(now_ns, frame);
+        pieces.into_iter().for_each(|piece| self.regroup(now_ns, piece));
         None
     }
 
@@ -168,6 +181,9 @@ impl Direction {
         self.counters.stripped += u64::from(strip(&self.params, frame, &view));
         // Stripping may have moved the payload.
         let Some(view) = TcpView::parse(frame) else { return Vec::new() };
+        self.counters.stripped += u64::from(strip_syn(&self.params, frame, &view));
+        let Some(view) = TcpView::parse(frame) else { return Vec::new() };
+        middlebox::clamp_mss(frame, &view, self.params.mss_clamp);
         if self.params.randomise_sequence {
             middlebox::randomise(frame, &view, self.flow_seed);
         }
@@ -175,7 +191,26 @@ impl Direction {
             middlebox::alter(frame, &view);
             self.counters.altered += 1;
         }
-        middlebox::split(frame, &view, self.params.split_bytes)
+        middlebox::split(frame, &view, self.params.split_bytes, self.params.split_bare)
+    }
+
+    /// Lets a segment wait for its successor, if that is asked for; whatever need not wait goes on.
+    fn regroup(&mut self, now_ns: u64, frame: Vec<u8>) {
+        let max = self.params.coalesce_bytes;
+        if max == 0 && self.coalescer.is_empty() {
+            self.admit(now_ns, frame);
+            return;
+        }
+        let mut ready = Vec::new();
+        self.counters.coalesced += u64::from(self.coalescer.pass(now_ns, max, frame, &mut ready));
+        ready.into_iter().for_each(|frame| self.admit(now_ns, frame));
+    }
+
+    /// What has waited long enough goes on.
+    fn release(&mut self, now_ns: u64) {
+        while let Some(frame) = self.coalescer.expired(now_ns) {
+            self.admit(now_ns, frame);
+        }
     }
 
     /// Passes a frame through the queue and onto the delay line.
@@ -210,12 +245,13 @@ impl Direction {
 
     /// When the next frame departs.
     pub fn next_due_ns(&self) -> Option<u64> {
-        self.pending.peek().map(|p| p.due_ns)
+        self.pending.peek().map(|p| p.due_ns).into_iter().chain(self.coalescer.next_due_ns()).min()
     }
 
     /// Appends up to `max` frames that are due, in order of departure, to `due`.
     pub fn depart(&mut self, now_ns: u64, max: usize, due: &mut Vec<Vec<u8>>) {
-        while due.len() < max && self.next_due_ns().is_some_and(|at| at <= now_ns) {
+        self.release(now_ns);
+        while due.len() < max && self.pending.peek().is_some_and(|p| p.due_ns <= now_ns) {
             due.push(self.pending.pop().expect("peeked").frame);
         }
     }

@@ -110,3 +110,24 @@ fn too_big_is_answered_or_swallowed() {
     assert!(fits.arrive(0, segment(0)).is_none());
     assert_eq!(drain(&mut fits).len(), 1);
 }
+
+#[test]
+fn a_segment_waits_a_moment_for_its_successor() {
+    let mut joining = direction(|p| (p.coalesce_bytes, p.delay_ms) = (3000, 5.0));
+    (0..3).for_each(|i| assert!(joining.arrive(u64::from(i), segment(i * 946)).is_none()));
+    assert_eq!(joining.next_due_ns(), Some(MS));
+    assert_eq!(drain(&mut joining), [(6 * MS, 0)]);
+    assert_eq!((joining.counters.coalesced, joining.counters.out.payload_bytes), (2, 3 * 946));
+}
+
+#[test]
+fn a_syn_with_an_mptcp_option_may_be_unwelcome() {
+    let capable = [30, 4, 0x01, 0x01];
+    let mut strict = direction(|p| p.drop_mptcp_syn = true);
+    for frame in [tcp4(flag::SYN, 1, &capable, b""), tcp4(flag::SYN | flag::ACK, 2, &capable, b"")] {
+        assert!(strict.arrive(0, frame).is_none());
+    }
+    assert!(strict.arrive(0, tcp4(flag::SYN, 3, &[], b"")).is_none());
+    assert!(strict.arrive(0, tcp4(flag::ACK, 4, &capable, b"x")).is_none());
+    assert_eq!((indices(&drain(&mut strict)), strict.counters.drops.syn), (vec![3, 4], 2));
+}

@@ -6,9 +6,10 @@
 //! started it. The interfaces must have transmit checksum offload off at the far ends (else frames arrive without
 //! checksums, or as super-packets), and no addresses of their own.
 //!
-//! A frame's way: `ring` (interface) → `link` (`nat`) → `direction` (`strip`, `middlebox`, `icmp`, queue,
+//! A frame's way: `ring` (interface) → `link` (`nat`) → `direction` (`strip`, `middlebox`, `coalesce`, `icmp`, queue,
 //! delay line) → `ring`.
 
+mod coalesce;
 mod control;
 mod counters;
 mod direction;

@@ -1,15 +1,30 @@
-//! Middleboxes that rewrite segments one by one: cut them in two, change their payload, or give them other sequence
-//! numbers.
+//! Middleboxes that rewrite segments one by one: cut them, change their payload, give them other sequence numbers, lower
+//! the MSS.
 
-use crate::packet::{ETHERNET, TcpView, be16, be32, flag, put16, put32};
+use crate::packet::{ETHERNET, OPTION_MPTCP, TcpView, be16, be32, flag, put16, put32};
 use crate::rng::Rng;
+use crate::strip::blank;
 
+/// IANA TCP option kind of the maximum segment size.
+const OPTION_MSS: u8 = 2;
 /// IANA TCP option kind of selective acknowledgements.
 const OPTION_SACK: u8 = 5;
 
-/// Cuts a segment with more than `max` payload bytes, as offloading hardware does: every piece gets all options.
-/// Returns the pieces behind the first, which stays in `frame`.
-pub fn split(frame: &mut Vec<u8>, view: &TcpView, max: usize) -> Vec<Vec<u8>> {
+/// Lowers the MSS that a SYN announces, as routers do before a tunnel.
+pub fn clamp_mss(frame: &mut [u8], view: &TcpView, max: u16) {
+    if max == 0 || view.flags(frame) & flag::SYN == 0 {
+        return;
+    }
+    let Some(mss) = view.options(frame).find(|o| o.kind == OPTION_MSS && o.len == 4) else { return };
+    if be16(frame, mss.at + 2) > max {
+        put16(frame, mss.at + 2, max);
+        view.set_checksums(frame);
+    }
+}
+
+/// Cuts a segment with more than `max` payload bytes. Every piece gets all options, as offloading hardware does it; if
+/// `bare`, those behind the first have no MPTCP option. Returns the pieces behind the first, which stays in `frame`.
+pub fn split(frame: &mut Vec<u8>, view: &TcpView, max: usize, bare: bool) -> Vec<Vec<u8>> {
     let flags = view.flags(frame);
     if max == 0 || view.payload_len() <= max || flags & flag::SYN != 0 {
         return Vec::new();
@@ -21,6 +36,9 @@ pub fn split(frame: &mut Vec<u8>, view: &TcpView, max: usize) -> Vec<Vec<u8>> {
         put32(&mut piece, view.tcp + 4, view.sequence(&whole).wrapping_add((index * max) as u32));
         if !is_last {
             piece[view.tcp + 13] &= !(flag::FIN | flag::PSH);
+        }
+        if bare && index > 0 {
+            blank(&mut piece, view, &[OPTION_MPTCP]);
         }
         set_length(&mut piece, view.ip_version);
         TcpView::parse(&piece).expect("lengths were just set").set_checksums(&mut piece);
@@ -36,7 +54,8 @@ pub fn alter(frame: &mut [u8], view: &TcpView) {
     view.set_checksums(frame);
 }
 
-fn set_length(frame: &mut [u8], ip_version: u8) {
+/// Writes the IP header's length for a frame that has changed its own.
+pub fn set_length(frame: &mut [u8], ip_version: u8) {
     let length = frame.len() - ETHERNET;
     if ip_version == 4 {
         put16(frame, ETHERNET + 2, length as u16);
@@ -88,7 +107,7 @@ mod tests {
         for whole in [tcp4(0x19, 500, &dss, &payload), tcp6(0x19, 500, &dss, &payload)] {
             let mut first = whole.clone();
             let view = TcpView::parse(&first).unwrap();
-            let rest = split(&mut first, &view, 400);
+            let rest = split(&mut first, &view, 400, false);
             let pieces: Vec<_> = std::iter::once(first).chain(rest).collect();
             let mut joined = Vec::new();
             for (index, piece) in pieces.iter().enumerate() {
@@ -108,7 +127,7 @@ mod tests {
         for whole in [tcp4(flag::ACK, 1, &[], &[0; 400]), tcp4(flag::SYN, 1, &[], &[0; 900])] {
             let mut frame = whole.clone();
             let view = TcpView::parse(&frame).unwrap();
-            assert!(split(&mut frame, &view, 400).is_empty());
+            assert!(split(&mut frame, &view, 400, false).is_empty());
             assert_eq!(frame, whole);
         }
     }
@@ -122,6 +141,29 @@ mod tests {
             assert_eq!(view.checksum_error(&frame), 0);
             let payloads = original[view.payload..].iter().zip(&frame[view.payload..]);
             assert_eq!(payloads.filter(|(a, b)| a != b).count(), 1);
+        }
+    }
+
+    #[test]
+    fn bare_pieces_have_no_mptcp_option_and_a_right_checksum() {
+        let mut first = tcp4(flag::ACK, 500, &[30, 8, 0x20, 1, 0, 0, 0, 1], &[0; 1000]);
+        let view = TcpView::parse(&first).unwrap();
+        let rest = split(&mut first, &view, 400, true);
+        assert!(view.mptcp(&first).is_some());
+        for piece in &rest {
+            let view = TcpView::parse(piece).unwrap();
+            assert_eq!((view.mptcp(piece), view.checksum_error(piece)), (None, 0));
+        }
+        assert_eq!(rest.len(), 2);
+    }
+
+    #[test]
+    fn the_mss_of_a_syn_is_lowered_never_raised() {
+        for (asked, shown) in [(1300, 1300), (1460, 1460), (9000, 1460), (0, 1460)] {
+            let mut syn = tcp6(flag::SYN | flag::ACK, 1, &[2, 4, 0x05, 0xb4], b"");
+            let view = TcpView::parse(&syn).unwrap();
+            clamp_mss(&mut syn, &view, asked);
+            assert_eq!((be16(&syn, view.tcp + 22), view.checksum_error(&syn)), (shown, 0));
         }
     }
 

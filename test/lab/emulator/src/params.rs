@@ -64,8 +64,18 @@ pub struct Params {
     pub strip_mode: StripMode,
     /// Share of segments with payload that have one byte of it changed, percent; TCP's checksum is mended.
     pub alter_percent: f64,
+    /// Kinds of other options that are taken out of SYNs: 3 window scale, 4 SACK permitted.
+    pub strip_syn_kinds: Vec<u8>,
+    /// SYNs announce this MSS at most, bytes; 0 = what they like.
+    pub mss_clamp: u16,
+    /// SYNs with an MPTCP option are lost and nobody is told.
+    pub drop_mptcp_syn: bool,
     /// Segments with more payload than this are cut, bytes; 0 = none.
     pub split_bytes: usize,
+    /// The pieces behind the first have lost their MPTCP option.
+    pub split_bare: bool,
+    /// Segments that follow each other at once are put together up to this payload, bytes; 0 = none.
+    pub coalesce_bytes: usize,
     /// Gives segments other sequence numbers. For both directions, before a connection begins.
     pub randomise_sequence: bool,
 }
@@ -88,7 +98,12 @@ impl Default for Params {
             strip: Vec::new(),
             strip_mode: StripMode::Nop,
             alter_percent: 0.0,
+            strip_syn_kinds: Vec::new(),
+            mss_clamp: 0,
+            drop_mptcp_syn: false,
             split_bytes: 0,
+            split_bare: false,
+            coalesce_bytes: 0,
             randomise_sequence: false,
         }
     }

@@ -1,4 +1,4 @@
-//! The commonest middlebox: one that does not know TCP option 30 and takes it out.
+//! The commonest middlebox: one that does not know TCP option 30 and takes it out. Others take more out of SYNs.
 
 use crate::packet::{ETHERNET, OPTION_MPTCP, TcpView, be16, flag, put16};
 use crate::params::{Params, StripKind, StripMode};
@@ -13,12 +13,26 @@ pub fn strip(params: &Params, frame: &mut Vec<u8>, view: &TcpView) -> bool {
     if !params.strip.contains(&StripKind::All) && !params.strip.contains(&kind) {
         return false;
     }
-    blank(frame, view);
+    take_out(params, frame, view, &[OPTION_MPTCP]);
+    true
+}
+
+/// Takes the options that the parameters name out of a SYN. True when something was taken.
+pub fn strip_syn(params: &Params, frame: &mut Vec<u8>, view: &TcpView) -> bool {
+    let kinds = &params.strip_syn_kinds;
+    let concerned = view.flags(frame) & flag::SYN != 0 && view.options(frame).any(|o| kinds.contains(&o.kind));
+    if concerned {
+        take_out(params, frame, view, kinds);
+    }
+    concerned
+}
+
+fn take_out(params: &Params, frame: &mut Vec<u8>, view: &TcpView, kinds: &[u8]) {
+    blank(frame, view, kinds);
     match params.strip_mode {
         StripMode::Nop => view.set_checksums(frame),
         StripMode::Remove => remove_nops(frame, view),
     }
-    true
 }
 
 /// Which kind of segment this is.
@@ -34,9 +48,9 @@ fn kind_of(frame: &[u8], view: &TcpView, subtype: u8) -> StripKind {
     }
 }
 
-/// Overwrites every MPTCP option with NOPs.
-fn blank(frame: &mut [u8], view: &TcpView) {
-    let spans: Vec<_> = view.options(frame).filter(|o| o.kind == OPTION_MPTCP).map(|o| (o.at, o.len)).collect();
+/// Overwrites every option of these kinds with NOPs. The checksum is the caller's business.
+pub fn blank(frame: &mut [u8], view: &TcpView, kinds: &[u8]) {
+    let spans: Vec<_> = view.options(frame).filter(|o| kinds.contains(&o.kind)).map(|o| (o.at, o.len)).collect();
     for (at, len) in spans {
         frame[at..at + len].fill(1);
     }
@@ -85,6 +99,19 @@ mod tests {
                 assert_eq!(kinds, [2, 4]);
             }
         }
+    }
+
+    #[test]
+    fn a_syn_loses_the_kinds_that_are_named_and_no_other_segment_does() {
+        let options = [2u8, 4, 5, 0xb4, 3, 3, 7, 1, 4, 2, 1, 1];
+        let params = Params { strip_syn_kinds: vec![3, 4], ..params(&[], StripMode::Remove) };
+        let mut syn = tcp4(flag::SYN, 1, &options, b"");
+        let view = TcpView::parse(&syn).unwrap();
+        assert!(strip_syn(&params, &mut syn, &view));
+        let view = TcpView::parse(&syn).unwrap();
+        assert_eq!((view.options(&syn).map(|o| o.kind).collect::<Vec<_>>(), view.checksum_error(&syn)), (vec![2], 0));
+        assert!(!strip_syn(&params, &mut syn, &view));
+        assert!(!strip_syn(&params, &mut tcp4(flag::ACK, 1, &options, b""), &view));
     }
 
     #[test]
