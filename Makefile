@@ -5,7 +5,7 @@ SHELL := /bin/bash
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 export PATH := $(ROOT)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
-.PHONY: help setup modules packages build engine addon test lint fmt unit sim lab native demo bench bench-handover soak clean
+.PHONY: help setup modules packages applications build engine addon test lint fmt unit sim lab native demo bench bench-handover soak clean
 
 ENGINE_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 ADDON_SOURCES := $(shell find host/native -path host/native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
@@ -27,6 +27,9 @@ node_modules/.package-lock.json: package.json package-lock.json
 packages:
 	@scripts/setup.sh packages
 
+applications:
+	@scripts/setup.sh applications
+
 build: engine addon ## build everything that bin/shunt needs
 
 engine: build/engine.wasm ## build the engine (AssemblyScript -> build/engine.wasm)
@@ -44,7 +47,7 @@ $(ADDON): $(ADDON_SOURCES)
 	@scripts/build-addon.sh
 	@touch $(ADDON)
 
-test: setup build ## everything CI runs; ends with "N passed, N failed"
+test: modules applications build ## everything CI runs; ends with "N passed, N failed"
 	@scripts/test.sh
 
 lint: modules ## formatters in check mode, linters, type checks
@@ -60,7 +63,7 @@ unit: modules build ## unit tests only: no root, no network
 sim: modules ## one seed of the simulator again, every packet printed: make sim SEED=n
 	@node test/sim/replay.ts $(SEED)
 
-lab: setup build ## lab tests only: network namespaces and real kernels' TCP
+lab: modules applications build ## lab tests only: network namespaces and real kernels' TCP
 	vitest run --project lab
 
 native: ## tests of the Rust part only

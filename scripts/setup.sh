@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh modules     npm libraries, among them a Node that runs TypeScript
 #   scripts/setup.sh packages    Debian packages (without root: prints the one line that installs them)
+#   scripts/setup.sh applications    the same, and those that only the lab's tests with real applications need
 #   scripts/setup.sh cargo       checks that a Rust compiler is there
 set -eu
 
@@ -22,7 +23,7 @@ modules() {
 }
 
 packages() {
-  if [ -x scripts/install-deps.sh ]; then scripts/install-deps.sh; fi
+  if [ -x scripts/install-deps.sh ]; then scripts/install-deps.sh "$@"; fi
 }
 
 need_cargo() {
@@ -35,9 +36,10 @@ need_cargo() {
 case ${1:-} in
   modules) modules ;;
   packages) packages ;;
+  applications) packages applications ;;
   cargo) need_cargo ;;
   *)
-    echo "usage: scripts/setup.sh modules|packages|cargo" >&2
+    echo "usage: scripts/setup.sh modules|packages|applications|cargo" >&2
     exit 2
     ;;
 esac

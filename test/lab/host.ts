@@ -1,5 +1,6 @@
 // A host of the lab: a network namespace, and what can be done in it.
 
+import { until } from "./mobility.ts";
 import { must, Program, type ProgramOptions, type Result, run } from "./program.ts";
 import { addressOf, type Network } from "./topology.ts";
 
@@ -52,6 +53,14 @@ export class Host {
   /** Starts a program that goes on. */
   spawn(command: readonly string[], options?: ProgramOptions): Program {
     return new Program([...this.prefix, ...command], options);
+  }
+
+  /** Waits until something listens at a TCP port; fails when `program`, which should, has ended. */
+  async untilListening(program: Program, port: number): Promise<void> {
+    await until(`a listener at port ${port}`, async () => {
+      if (!program.isRunning) throw new Error(`${program.command.join(" ")}: ${program.output()}`);
+      return (await this.exec(["ss", "-Hltn", `sport = :${port}`])) !== "";
+    });
   }
 
   /** Address of this host on a network. */

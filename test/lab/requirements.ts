@@ -1,11 +1,13 @@
 // What the lab needs of the machine, and how it does without root.
 
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readdirSync } from "node:fs";
 import { join } from "node:path";
 
+type Programs = Readonly<Record<string, string>>;
+
 /** Programs the lab runs, with the Debian package each comes from. */
-const TOOLS: Readonly<Record<string, string>> = {
+const TOOLS: Programs = {
   ip: "iproute2",
   nstat: "iproute2",
   iptables: "iptables",
@@ -22,11 +24,35 @@ const TOOLS: Readonly<Record<string, string>> = {
   unshare: "util-linux",
 };
 
+/** Programs that only the tests with real applications run (`application.ts`). */
+export const APPLICATIONS: Programs = {
+  ...TOOLS,
+  openssl: "openssl",
+  ssh: "openssh-client",
+  sshd: "openssh-server",
+  rsync: "rsync",
+  postgres: "postgresql",
+  "redis-server": "redis-server",
+  "redis-benchmark": "redis-tools",
+};
+
+const POSTGRES = "/usr/lib/postgresql";
+
 /** Set inside the user namespace that `enterUserNamespace` makes, so that it is made once. */
 const INSIDE = "SHUNT_LAB_USER_NAMESPACE";
 
+/** Where the newest PostgreSQL has its programs, which are in nobody's PATH; undefined without one. */
+export function postgresDirectory(): string | undefined {
+  try {
+    const versions = readdirSync(POSTGRES).sort((a, b) => Number(b) - Number(a));
+    return versions[0] && join(POSTGRES, versions[0], "bin");
+  } catch {
+    return undefined;
+  }
+}
+
 function isInstalled(tool: string): boolean {
-  const directories = `${process.env.PATH}:/usr/sbin:/sbin`.split(":");
+  const directories = `${process.env.PATH}:/usr/sbin:/sbin:${postgresDirectory() ?? ""}`.split(":");
   return directories.some((directory) => {
     try {
       accessSync(join(directory, tool), constants.X_OK);
@@ -37,9 +63,9 @@ function isInstalled(tool: string): boolean {
   });
 }
 
-/** Debian packages that are missing, each once. */
-export function missingPackages(): string[] {
-  return [...new Set(Object.entries(TOOLS).flatMap(([tool, name]) => (isInstalled(tool) ? [] : [name])))];
+/** Debian packages of these programs that are missing, each once. */
+export function missingPackages(programs: Programs = TOOLS): string[] {
+  return [...new Set(Object.entries(programs).flatMap(([tool, name]) => (isInstalled(tool) ? [] : [name])))];
 }
 
 /** The line that installs them. */

@@ -13,11 +13,24 @@ export interface WebServer {
   root: string;
 }
 
+export interface WebOptions {
+  /** HTTPS with this key and certificate (files), HTTP/2 too; plain HTTP without. */
+  tls?: Certificate;
+  /** What the command begins with. */
+  prefix?: readonly string[];
+}
+
+export interface Certificate {
+  key: string;
+  certificate: string;
+}
+
 /** Starts nginx on a host, all addresses, in the foreground and as the lab's user. */
-export async function startNginx(host: Host, port: number): Promise<WebServer> {
+export async function startNginx(host: Host, port: number, { tls, prefix = [] }: WebOptions = {}): Promise<WebServer> {
   const base = join(host.directory, "nginx");
   const root = join(base, "www");
   mkdirSync(root, { recursive: true });
+  const how = tls ? " ssl http2" : "";
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   const config = `
     daemon off;
@@ -31,17 +44,25 @@ export async function startNginx(host: Host, port: number): Promise<WebServer> {
       sendfile on;
       ${temporary.map((name) => `${name}_temp_path ${base}/${name};`).join("\n      ")}
       server {
-        listen ${port};
-        listen [::]:${port};
+        listen ${port}${how};
+        listen [::]:${port}${how};
+        ${tls ? `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key};` : ""}
         root ${root};
       }
     }`;
   writeFileSync(join(base, "nginx.conf"), config);
-  const program = host.spawn(["nginx", "-e", "stderr", "-p", base, "-c", join(base, "nginx.conf")]);
-  const probe = ["curl", "-s", "-o", "/dev/null", "--retry", "20", "--retry-connrefused", "--retry-delay", "1"];
-  const result = await host.try([...probe, `http://127.0.0.1:${port}/`]);
-  if (result.code !== 0 || !program.isRunning) throw new Error(`nginx: ${program.output()}`);
+  const program = host.spawn([...prefix, "nginx", "-e", "stderr", "-p", base, "-c", join(base, "nginx.conf")]);
+  await host.untilListening(program, port);
   return { program, root };
+}
+
+/** Makes a key and a certificate that vouches for itself and names an address. */
+export async function makeCertificate(host: Host, address: string): Promise<Certificate> {
+  const [key, certificate] = [join(host.directory, "tls.key"), join(host.directory, "tls.crt")];
+  const subject = ["-subj", "/CN=lab", "-addext", `subjectAltName=IP:${address}`, "-days", "2"];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  await host.exec(["openssl", "req", "-x509", ...kind, ...subject, "-keyout", key, "-out", certificate]);
+  return { key, certificate };
 }
 
 /** Writes a file of pseudo-random bytes; returns its SHA-256, hex. */
