@@ -2,7 +2,7 @@
 // families, and the kernel takes no packet back in the other one: then a new packet leaves by the outbox, and the one
 // that came ends here.
 
-import { Direction, DropReason, TraceFlag, TraceRecord } from "../abi";
+import { Direction, DropReason, PacketFlag, TraceFlag, TraceRecord } from "../abi";
 import { nowUs } from "../clock";
 import {
   Connection, ConnectionFlag, hasFlag, hostAddress, hostPort, peerAddress, peerPort,
@@ -25,6 +25,14 @@ import { dropSegment, rewrite, Segment, sourceOf } from "./segment";
   return !sameFamily(sourceOf(), address);
 }
 
+/**
+ * True if the packet is a super-packet whose octets went another way: only the header is left, and the kernel, which
+ * would have to cut it into segments, throws it away.
+ */
+@inline function emptied(segment: Segment): bool {
+  return (segment.packetFlags & PacketFlag.GSO) != 0 && segment.payloadLength == 0;
+}
+
 /** Puts the options of a rewritten packet where those of a new one stand; returns their end. */
 function moveOptions(optionsEnd: usize): usize {
   const octets = optionsEnd - REWRITE_OPTIONS;
@@ -36,7 +44,7 @@ function moveOptions(optionsEnd: usize): usize {
 export function rewriteToSubflow(
   segment: Segment, subflow: Subflow, ssn: Ssn, san: San, flags: u32, window: u32, optionsEnd: usize,
 ): bool {
-  if (otherFamily(localAddress(subflow))) {
+  if (otherFamily(localAddress(subflow)) || emptied(segment)) {
     const sent = forgePacket(
       Direction.WIRE, localAddress(subflow), remoteAddress(subflow), localPort(subflow), remotePort(subflow),
       ssn, san, flags, window, moveOptions(optionsEnd), segment.payload, segment.payloadLength,

@@ -2,9 +2,10 @@
 // packets for the stack are handed to whoever owns the machine; nothing is kept here.
 
 import * as abi from "../../host/engine/abi.ts";
-import { decode, type Packet } from "../packet.ts";
+import { decode, type Packet, show } from "../packet.ts";
 import { isIcmp } from "../packet-icmp.ts";
 import { type Outcome, Scene, type SceneEvent, type SceneOptions } from "../scene.ts";
+import { demand } from "./connection-record.ts";
 import { changed, cut, isMptcp, type Segment, without } from "./segment.ts";
 import type { Stack } from "./stack.ts";
 
@@ -61,9 +62,10 @@ export class Machine {
     return this.stack.take().map(({ octets, gsoSize }) => this.sent(octets, gsoSize, nowUs));
   }
 
-  private sent(octets: Uint8Array, gsoSize: number, nowUs: number): Made {
+  private sent(octets: Uint8Array, segmentSize: number, nowUs: number): Made {
     const p = decode(octets);
     this.onStackSends(p);
+    const gsoSize = p.payload.length > segmentSize ? segmentSize : 0;
     if (this.engine === undefined) return { ...NOTHING, toWire: cut({ octets, p }, gsoSize) };
     this.setNow(nowUs);
     return this.after(this.engine.host(octets, gsoSize > 0 ? { flags: abi.PacketFlag.GSO } : {}), gsoSize);
@@ -109,6 +111,9 @@ export class Machine {
   /** The outcome with the octets of what the engine made, which are still in its memory. */
   private after(outcome: Outcome, gsoSize: number): Made {
     const { packet, octets } = outcome;
+    // The kernel cannot cut a super-packet that has become a single segment, and throws it away (tcp_gso_segment).
+    const isSuper = gsoSize === 0 || packet === undefined || packet.payload.length > gsoSize;
+    demand(isSuper, () => `${packet && show(packet)}: left as a super-packet, is none any more`);
     const passed = packet && octets ? cut({ octets, p: packet }, gsoSize) : [];
     const { toWire, toHost, errors } = this.outbox(outcome);
     const dropped = outcome.verdict === "drop" ? outcome.reason : "";

@@ -2,7 +2,17 @@
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
-import { type Established, FAMILIES, type Flow, joined, low32, opener, responder, sent } from "../../established.ts";
+import {
+  delivered,
+  type Established,
+  FAMILIES,
+  type Flow,
+  joined,
+  low32,
+  opener,
+  responder,
+  sent,
+} from "../../established.ts";
 import * as p from "../../packet.ts";
 import { data } from "./cases.ts";
 
@@ -47,6 +57,17 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
       }
       expect(octets).toBe(11401);
     }
+  });
+
+  it("N-114 a super-packet of nothing but acknowledged octets: what is left of it, an ACK, is no super-packet", () => {
+    const e = opener({ family });
+    e.hostData(0, 2800, {}, GSO);
+    e.fromPeer({ acks: 2800 }, [e.dataAck(2800)]);
+    e.peerData(0, 100, { acks: 2800 }, { dan: 2800 });
+    const again = e.hostData(0, 2800, { acks: 100 }, GSO); // the kernel would throw it away with only a header in it
+    expect(again.verdict).toBe("drop");
+    expect(again.toWire).toMatchObject([{ flags: "A", seq: e.tsn(2800), ack: e.tan(100), checksumValid: true }]);
+    expect(again.toHost).toMatchObject([{ ack: e.tsn(2800) }]);
   });
 
   it("N-44 the opener's first data before any DSS carries MP_CAPABLE with the length of its payload", () => {
