@@ -229,6 +229,7 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
     subflowClear(subflow, SubflowBit.PLAIN_ACKS);
     return false;
   }
+  if (segment.segSeq == subflow.rcvHighest - 1) return false; // a keep-alive, which has no option from some
   const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
   const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
   const fin = (segment.flags & TCP_FIN) != 0;

@@ -49,7 +49,7 @@ function isExcused(ending: Ending): boolean {
   if (b === undefined && told) return true;
   // A plain connection has one path.
   if (s.lostPath > 0 && (record.fellBack.a || record.fellBack.b)) return true;
-  return nativeMayGiveUp(ending) || SIDES.some((side) => isStuck(ending, side));
+  return nativeMayGiveUp(ending) || isForgotten(ending) || SIDES.some((side) => isStuck(ending, side));
 }
 
 /**
@@ -60,6 +60,15 @@ function nativeMayGiveUp(ending: Ending): boolean {
   const { s, told, record } = ending;
   const native = SIDES.some((side) => s.hosts[side].kind === "mptcp");
   return native && isReset(ending) && (told || record.poisoned || s.boxes.some(({ kind }) => kind === "split"));
+}
+
+/**
+ * The responder reset its last subflow (for a hole) on a path that lost the RST, and an opener that only listens never
+ * asks: like TCP without keep-alive when its peer's machine is gone. The engines have no keep-alive of their own yet.
+ */
+function isForgotten({ s, applications: { a, b }, record, spoken }: Ending): boolean {
+  const listens = a?.socket.state === "open" && record.hosts.a.spoken === spoken.a && s.hosts.a.keepAliveUs === 0;
+  return listens && s.lostPath > 0 && b?.socket.state === "reset";
 }
 
 /** smoltcp 0.14 may forget its retransmission timer when a closed window opens again: then it is silent for ever. */

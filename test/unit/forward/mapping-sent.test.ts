@@ -3,7 +3,6 @@
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
 import {
-  delivered,
   type Established,
   FAMILIES,
   type Flow,
@@ -68,6 +67,16 @@ describe.each(FAMILIES)("payload of the host (IPv%i)", (family) => {
     expect(again.verdict).toBe("drop");
     expect(again.toWire).toMatchObject([{ flags: "A", seq: e.tsn(2800), ack: e.tan(100), checksumValid: true }]);
     expect(again.toHost).toMatchObject([{ ack: e.tsn(2800) }]);
+  });
+
+  it("N-24 a keep-alive of the peer has no option from some; it is no sign of plain TCP", () => {
+    const e = opener({ family });
+    e.peerData(0, 100);
+    e.fromHost({ acks: 100 });
+    e.hostData(0, 1000, { acks: 100 });
+    e.fromPeer({ at: 99, acks: 1000 }, []); // acknowledges on the subflow what its DATA_ACK does not yet
+    const again = sent(e.hostData(0, 1000, { acks: 100 }));
+    expect(mapping(e, data(again)[0] as p.Packet)).toEqual([1001, low32(e.dsn(0)), 1000]);
   });
 
   it("N-44 the opener's first data before any DSS carries MP_CAPABLE with the length of its payload", () => {
