@@ -27,6 +27,7 @@ const REASONS: Record<string, string> = {
   shutdown: "the daemon is shutting down",
   closed: "it ended in the ordinary way",
   poisoned: "a hole in its data can never be filled",
+  checksum: "octets of the peer were changed on their way",
   no_entropy: "no random numbers were left",
   replaced: "a new connection took its place",
   exists: "it is already there",
