@@ -3,7 +3,7 @@
 
 import { nowUs } from "../clock";
 import {
-  CAPABLE_DATA_OVERHEAD, DSS_OVERHEAD, PATH_MTU_LIFE_US, PATH_MTU_MIN4, PATH_MTU_MIN6,
+  CAPABLE_DATA_OVERHEAD, DSS_OVERHEAD, MTU_SHOW_PAUSE_US, PATH_MTU_LIFE_US, PATH_MTU_MIN4, PATH_MTU_MIN6,
 } from "../config";
 import { addressFamily, addressIsMapped } from "../memory/address";
 import { Connection, ConnectionFlag, hasFlag, peerAddress } from "./connection";
@@ -93,9 +93,15 @@ export function pieceMax(connection: Connection, subflow: Subflow): u32 {
 }
 
 /**
- * Octets of the host's segment with `payloadLength` octets of payload. What a super-packet is going to be cut into
- * nobody says: by what the host was shown last.
+ * Octets of the host's segment with `payloadLength` octets of payload, for `subflow`. What a super-packet is going to
+ * be cut into nobody says: by what the host was shown last, but for those that it had on their way when it was.
  */
-@inline export function segmentOctets(connection: Connection, payloadLength: u32, superPacket: bool): u32 {
-  return superPacket ? hostMtu(connection) : payloadLength + hostHeaders(connection);
+export function segmentOctets(
+  connection: Connection, subflow: Subflow, payloadLength: u32, superPacket: bool,
+): u32 {
+  const headers = hostHeaders(connection);
+  if (!superPacket) return payloadLength + headers;
+  const shown = mtuShownUs(subflow);
+  const onItsWay = shown != 0 && nowUs() - shown < MTU_SHOW_PAUSE_US;
+  return onItsWay ? connection.mss + headers : hostMtu(connection);
 }

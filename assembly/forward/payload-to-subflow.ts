@@ -265,7 +265,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     return;
   }
   const carrier = subflowAt(pieceSubflow);
-  const octets = segmentOctets(connection, segment.payloadLength, superPacket);
+  const octets = segmentOctets(connection, carrier, segment.payloadLength, superPacket);
   const fits = octets <= hostRoom(connection, carrier);
   if (!fits) showMtu(connection, carrier, octets);
   // A super-packet may only leave whole under a mapping that is logged, as long as the kernel thinks it is, and in its

@@ -105,7 +105,9 @@ describe.each([4, 6] as const)("a path that comes later with a smaller MTU, IPv%
       e.scene.handover(2);
       const first = e.hostData(0, mss);
       expect(first.icmpToHost).toMatchObject([{ error: "too big", mtu: 1280, quoted: { seq: e.tsn(mss - 1) } }]);
-      const all = [first, e.hostData(mss, mss), e.hostData(2 * mss, 10 * mss, {}, GSO)];
+      const all = [first, e.hostData(mss, mss), e.hostData(2 * mss, 5 * mss, {}, GSO)];
+      e.scene.advance(20_000);
+      all.push(e.hostData(7 * mss, 5 * mss, {}, GSO));
       const octets = data(all.flatMap(sent));
       expect(octets.every(({ src }) => src === e.addresses.host2)).toBe(true);
       expect(octets.reduce((sum, { payload }) => sum + payload.length, 0)).toBe(12 * mss);
