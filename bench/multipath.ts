@@ -1,10 +1,10 @@
-// A sender that speaks MPTCP itself uses two paths at once (§5.5 of the paper): how much of both arrives at a host behind
-// Shunt, beside the same sender and a native receiver, and beside one path alone.
+// A sender that speaks MPTCP itself uses two paths at once (§5.5 of the paper): how much of both arrives at a host
+// behind Shunt, beside the same sender and a native receiver, and beside one path alone.
 //
 //     node bench/multipath.ts [--rounds 5] [--seconds 6]
 //
-// Each link is two paths in the lab's emulator, with a queue of 100 ms, the first of which is the single one. All systems
-// stand at the same time and take turns within every round. A run counts only if its stream used the paths that it is
+// Each link is two paths in the lab's emulator, with a queue of 100 ms, the first of which is the single one. All
+// systems stand at the same time and take turns within every round. A run counts only if its stream used the paths that it is
 // named for, by new payload on the wire. Results: a table, out/bench/multipath.json and, of the first link's last
 // round, out/bench/multipath.svg.
 

@@ -1,5 +1,5 @@
-// The picture of a multipath reception: what each path carried over time, and a piece of it packet by packet (the paper's
-// Figure 10).
+// The picture of a multipath reception: what each path carried over time, and a piece of it packet by packet (the
+// paper's Figure 10).
 
 import * as Plot from "@observablehq/plot";
 import { busiestConnection, connectionTrace, readNotes, readTrace, type TracePoint } from "../../host/plot/series.ts";

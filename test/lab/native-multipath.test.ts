@@ -10,8 +10,8 @@ const MB = 1_000_000;
 /** Both networks alike, so that the kernel has no reason to prefer one. */
 const EVEN = { delayMs: 5, rateMbit: 40, queueMs: 50 };
 /**
- * Of what both networks carry at the same time, the smaller one's part at least: 0 where one of them carries all. How the
- * kernel shares it out is its own affair (0.2 was seen on a machine with a load of 28).
+ * Of what both networks carry at the same time, the smaller one's part at least: 0 where one of them carries all. How
+ * the kernel shares it out is its own affair (0.2 was seen on a machine with a load of 28).
  */
 const SHARE = 0.1;
 

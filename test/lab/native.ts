@@ -101,8 +101,8 @@ export async function carriedBy(scenario: Scenario, direction: Direction): Promi
 }
 
 /**
- * The smaller network's share of what both carry between the first and the last of a transfer's quarters of `bytes`: 0.5
- * where both carry the same at the same time, 0 where one carries all.
+ * The smaller network's share of what both carry between the first and the last of a transfer's quarters of `bytes`:
+ * 0.5 where both carry the same at the same time, 0 where one carries all.
  */
 export async function smallerShare(scenario: Scenario, direction: Direction, bytes: number): Promise<number> {
   const reached = async (part: number): Promise<[number, number]> => {
