@@ -4,8 +4,8 @@
 //     node bench/multipath.ts [--rounds 5] [--seconds 6]
 //
 // Each link is two paths in the lab's emulator, with a queue of 100 ms, the first of which is the single one. All
-// systems stand at the same time and take turns within every round. A run counts only if its stream used the paths that it is
-// named for, by new payload on the wire. Results: a table, out/bench/multipath.json and, of the first link's last
+// systems stand at the same time and take turns within every round. A run counts only if its stream used the paths that
+// it is named for, by new payload on the wire. Results: a table, out/bench/multipath.json and, of the first link's last
 // round, out/bench/multipath.svg.
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
