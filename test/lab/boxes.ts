@@ -1,8 +1,10 @@
 // What the tests of middleboxes share: who stands at the two ends, boxes that are put into a network and taken out
 // again, and what has to be true once a connection is plain TCP.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Direction } from "./emulator.ts";
+import { until } from "./mobility.ts";
 import type { Scenario, ScenarioOptions } from "./scenario.ts";
 import { nativeClient, nativeServer, type PathParams, twoNetworks } from "./topology.ts";
 
@@ -68,6 +70,12 @@ async function queued(scenario: Scenario): Promise<number> {
 
 /** While `goesOn` does, nobody sends an MPTCP option or RST on a network, and no packet leaves the kernel for a daemon. */
 export async function expectLetGo(scenario: Scenario, network: string, goesOn: () => Promise<unknown>): Promise<void> {
+  // What a daemon has said of a flow takes a moment to reach the kernel.
+  await until("no packet enters userspace any more", async () => {
+    const first = await queued(scenario);
+    await sleep(100);
+    return (await queued(scenario)) === first;
+  });
   const before = await queued(scenario);
   await scenario.lab.emulator.reset();
   await goesOn();
