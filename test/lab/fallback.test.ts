@@ -44,13 +44,14 @@ describe("a peer without MPTCP", () => {
   });
 });
 
+const ONLY_DATA = "those of all data";
 /** What a middlebox takes away from the beginning. */
 const STRIPPED: [string, Boxes][] = [
   ["the SYN's option", { forward: { strip: ["syn"] } }],
   ["the SYN/ACK's", { backward: { strip: ["synAck"], stripMode: "remove" } }],
   ["the third ACK's", { forward: { strip: ["thirdAck"] } }],
   ["the third ACK's and all later ones", { forward: { strip: ["thirdAck", "data", "ack"], stripMode: "remove" } }],
-  ["those of all data", { forward: { strip: ["data"] }, backward: { strip: ["data"] } }],
+  [ONLY_DATA, { forward: { strip: ["data"] }, backward: { strip: ["data"] } }],
   ["every one", { forward: { strip: ["all"] }, backward: { strip: ["all"] } }],
 ];
 
@@ -58,7 +59,9 @@ describe.each(CASTS)("%s", (_, { options, native }) => {
   it("N-93 a middlebox takes options away from the beginning: plain TCP, the stream is whole", async () => {
     const scenario = await Scenario.start(options);
     const outcomes: Outcome[] = [];
-    for (const [index, [name, boxes]] of STRIPPED.entries()) {
+    // A Linux client that has had its DATA_ACK may stand still then (docs/decisions/0009).
+    const cases = STRIPPED.filter(([name]) => !(native && name === ONLY_DATA));
+    for (const [index, [name, boxes]] of cases.entries()) {
       await put(scenario, "wifi", boxes);
       const call = scenario.call({
         ...AMOUNT,
