@@ -286,7 +286,7 @@ export function payloadToTcp(connection: Connection, subflow: Subflow, segment: 
     return;
   }
   forwardMapped(connection, subflow, segment, dsn, min<u32>(mapped, segment.payloadLength));
-  sumSettle(subflow);
+  if ((subflow.generation & 1) != 0) sumSettle(subflow); // else it was given up
 }
 
 /** Forwards a packet whose first `octets` octets are mapped to [dsn, …). */

@@ -2,16 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
-import {
-  type Established,
-  FAMILIES,
-  type Flow,
-  joined,
-  low32,
-  opener,
-  responder,
-  sent,
-} from "../../established.ts";
+import { type Established, FAMILIES, type Flow, joined, low32, opener, responder, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
 import { data } from "./cases.ts";
 

@@ -14,6 +14,7 @@ const GSO = { flags: abi.PacketFlag.GSO | abi.PacketFlag.CHECKSUM_NOT_READY };
 const CASES = (["opener", "responder"] as const).flatMap((role) =>
   ([4, 6] as const).map((family) => ({ role, family, family2: (10 - family) as Family })),
 );
+const small = { address6: "fd00:2::1", mtu: 1480, flags };
 const text = (packets: p.Packet[]): string => Buffer.concat(packets.map(({ payload }) => payload)).toString("hex");
 const subflows = (e: Established): number => e.scene.engine.header(abi.EngineHeader.SUBFLOWS);
 
@@ -177,16 +178,21 @@ describe("which address a path joins", () => {
     ]);
   });
 
-  it("IPv6 with too small an MTU for the host's segments is refused, by either end", () => {
-    const small = { address6: "fd00:2::1", mtu: 1480, flags };
-    const mine = opener({ family: 4, family2: 6, paths: [{ address4: "10.0.1.1", flags }] });
-    mine.scene.setPath(2, small);
-    mine.announce();
-    expect(add(mine).events).toMatchObject([{ kind: "COMMAND_DONE", reason: "PATH_NOT_USABLE" }]);
-    const theirs = responder({ family: 4, family2: 6, paths: [{ address4: "10.0.1.1", flags }] });
-    theirs.scene.setPath(2, small);
-    expect(() => theirs.join()).toThrow(/no MP_JOIN SYN\/ACK/);
-    expect(subflows(theirs)).toBe(1);
+  it("N-60 IPv6 with too small an MTU for the host's segments: they are cut to what fits behind its longer header", () => {
+    const e = joined("opener", {
+      family: 4,
+      family2: 6,
+      paths: [
+        { address4: "10.0.1.1", flags },
+        { ...small, mtu: 1500 },
+      ],
+    });
+    e.scene.setPath(2, small);
+    e.scene.handover(2);
+    const pieces = data(e.on(e.flow2, sent(e.hostData(0, 1416))));
+    expect(text(pieces)).toBe(Buffer.from(p.payloadPattern(1416)).toString("hex"));
+    const lengths = pieces.map(({ payload }) => 60 + 20 + payload.length);
+    expect(Math.max(...lengths)).toBe(small.mtu);
   });
 });
 

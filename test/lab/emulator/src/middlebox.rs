@@ -1,5 +1,5 @@
-//! Middleboxes that rewrite segments one by one: cut them, change their payload, give them other sequence numbers, lower
-//! the MSS.
+//! Middleboxes that rewrite segments one by one: cut them, change their payload, give them other sequence numbers,
+//! lower the MSS.
 
 use crate::packet::{ETHERNET, OPTION_MPTCP, TcpView, be16, be32, flag, put16, put32};
 use crate::rng::Rng;
