@@ -16,7 +16,6 @@ const CASES = (["opener", "responder"] as const).flatMap((role) =>
 );
 const small = { address6: "fd00:2::1", mtu: 1480, flags };
 const text = (packets: p.Packet[]): string => Buffer.concat(packets.map(({ payload }) => payload)).toString("hex");
-const subflows = (e: Established): number => e.scene.engine.header(abi.EngineHeader.SUBFLOWS);
 
 /** Joined, and moved to the subflow of the other family. */
 function moved(options: (typeof CASES)[number]): Established {
