@@ -53,11 +53,18 @@ function watch(subflow: Subflow): void {
   armSubflow(subflow);
 }
 
-/** The SAN of `subflow` moved: the hole may be gone. */
-@inline export function poisonRelief(connection: Connection, subflow: Subflow): void {
-  if (subflow.suspectUs == 0 || holed(connection, subflow)) return;
-  subflow.suspectUs = 0;
+/**
+ * The SAN of `subflow` moved: what held it was no hole. There may be another one, or the acknowledgements of this
+ * subflow come later than the DATA_ACKs of a quicker one all the time: then the peer's time begins anew.
+ */
+export function poisonRelief(connection: Connection, subflow: Subflow): void {
+  if (subflow.suspectUs == 0) return;
   subflowClear(subflow, SubflowBit.SUSPECT);
+  if (holed(connection, subflow)) {
+    watch(subflow);
+    return;
+  }
+  subflow.suspectUs = 0;
   armSubflow(subflow);
 }
 

@@ -90,6 +90,18 @@ describe("a hole whose octets are acknowledged at data level", () => {
     expect(poisoned(e)).toBe(0);
   });
 
+  it("N-109 nor where its acknowledgements come late all the time, but come", () => {
+    const e = rtt(5_000);
+    for (let at = 0; at < 40_000; at += 1000) {
+      e.hostData(at, 1000);
+      e.scene.advance(20_000);
+      e.fromPeer({ flow: e.flow2 }, [e.dataAck(at + 1000)]); // by the quicker path
+      const late = Math.max(0, at - 3000);
+      e.fromPeer({ acks: late }, [e.dataAck(late)]);
+    }
+    expect(poisoned(e)).toBe(0);
+  });
+
   it("N-109 the path is joined anew when it is wanted again", () => {
     const { e } = holed(joined("opener"));
     for (let i = 0; i < 100; i++) {
