@@ -161,6 +161,13 @@ describe.each(FAMILIES)("MP_CAPABLE when the host opens, IPv%d", (family) => {
     expect(packet && p.option(packet, "dss")).toMatchObject({ dsn: low32(e.dsn(0)), ssn: 1401, length: 700 });
   });
 
+  it("N-7 a silent peer is asked nothing that it could take for a third ACK without MP_CAPABLE", () => {
+    const e = opener({ family, confirmed: false });
+    e.hostData(0, 700);
+    const later = Array.from({ length: 40 }, () => e.scene.advance(100_000)).flatMap(({ toWire }) => toWire);
+    expect(e.on(e.initial, later).filter((packet) => !p.option(packet, "mpCapable"))).toEqual([]);
+  });
+
   it("N-9 after a repeated SYN/ACK the host's answer carries MP_CAPABLE with both keys again", () => {
     const e = opener({ family, confirmed: false });
     const again = e.peerSynAck();
