@@ -109,7 +109,7 @@ describe.each(CASTS)("%s", (_, { options, native }) => {
     const scenario = await Scenario.start(options);
     const narrow = { mssClamp: 1300, mtu: 1340, mtuIcmp: false };
     await put(scenario, "ethernet", { forward: narrow, backward: narrow });
-    const call = scenario.call({ ...PATIENT, native });
+    const call = scenario.call({ up: 4 * MB, down: 4 * MB, rate: MB, native });
     await scenario.joined(daemon);
     await untilCarried(scenario, "wifi", { up: PART, down: PART });
     await scenario.shunt(daemon).handover("ethernet", "--all");
@@ -170,7 +170,7 @@ describe("options vanish in mid-stream on the only path there ever was", () => {
     ["native client", fromNative, "down"],
   ] as const)("%s receives: plain TCP", async (_, cast, way) => {
     const path = [{ name: "wifi", interface: "wifi" }];
-    const only = { path, policy: { prefer: ["wifi"] } };
+    const only = { path, policy: { prefer: ["wifi"], advertise: false } };
     const shunt = cast.native ? { server: only } : { client: only };
     const scenario = await Scenario.start({ ...cast.options, shunt });
     const outcomes: Outcome[] = [];
