@@ -146,7 +146,8 @@ function established(connection: Connection, subflow: Subflow): void {
   if (connection.handoverUs != 0 && connection.handoverSubflow == subflowIndex(subflow)) {
     handoverProceed(connection);
   } else {
-    reconsider(connection, subflowHas(subflow, SubflowBit.OPENER));
+    // What the peer joins by itself it may use as it likes, unless it was asked for one path by hand.
+    reconsider(connection, subflowHas(subflow, SubflowBit.OPENER) || connection.pinnedPath != 0);
   }
   if (connection.removedCount == 0) return;
   connection.controlUs = nowUs(); // what could not be sent before goes out now

@@ -59,12 +59,12 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
     await untilBothCarry(scenario, pairing.toProxied);
     await scenario.lab.emulator.set("ethernet", { blackhole: true });
     await untilCounter(native, "SubflowStale");
+    await untilCounter(native, "MPTCPRetrans"); // what was lost goes out again on the other path
     await untilCarries(scenario, 0, pairing.toProxied);
     await scenario.lab.emulator.set("ethernet", { blackhole: false });
     await untilCounter(native, "SubflowRecover");
     await untilBothCarry(scenario, pairing.toProxied);
     await finish(scenario, call);
-    expect(await counter(native, "MPTCPRetrans"), "octets sent again on the other path").toBeGreaterThan(0);
     await expectNativeContent(native);
   });
 

@@ -57,7 +57,8 @@ describe.each([4, 6] as const)("IPv%i", (family) => {
       await expectExact(scenario, await call.outcomes());
       for (const name of networks) await emulator.capture(name);
       const all = steps(files, sender);
-      const [prio, removed] = [prioOn(all, "wifi"), removal(all)];
+      const removed = removal(all);
+      const prio = prioOn(all.slice(0, removed), "wifi");
       expect([prio, removed], "commands on the wire").not.toContain(-1);
       expect(freshOctets(all.slice(0, prio)).wifi, "before").toBeGreaterThan(SHARE / 2);
       expectOn("ethernet", all.slice(roundTrips(all, "ethernet", prio, 2), removed));

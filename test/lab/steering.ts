@@ -111,9 +111,14 @@ export function freshOctets(part: readonly Step[]): Record<string, number> {
   return sum;
 }
 
-/** The step with the receiver's first MP_PRIO that makes a subflow on `network` backup. */
+/**
+ * The step with which the receiver begins to move away from `network` for good: its first MP_PRIO there that makes a
+ * subflow backup, behind all of that kind on other networks. A kernel may have several subflows on one network.
+ */
 export function prioOn(all: readonly Step[], network: string): number {
-  return all.findIndex((s) => s.kind === "receiver" && s.network === network && option(s.packet, "mpPrio")?.backup);
+  const makesBackup = (s: Step): boolean => s.kind === "receiver" && option(s.packet, "mpPrio")?.backup === true;
+  const elsewhere = all.findLastIndex((s) => s.network !== network && makesBackup(s));
+  return all.findIndex((s, i) => i > elsewhere && s.network === network && makesBackup(s));
 }
 
 /** The step with the receiver's first REMOVE_ADDR. */

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
-import { type Established, joined, sent } from "../../established.ts";
+import { type Established, joined, responder, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
 
 const ROLES = ["opener", "responder"] as const;
@@ -15,6 +15,17 @@ function prios(e: Established, packets: p.Packet[]): [number, boolean][] {
     return prio ? [[path(packet), prio.kind === "mpPrio" && prio.backup] as [number, boolean]] : [];
   });
 }
+
+describe("a path asked for by hand", () => {
+  it("N-81 holds for what the peer joins later, too: MP_PRIO on it", () => {
+    const e = responder();
+    e.scene.handover(1);
+    e.join();
+    expect(prios(e, e.scene.advance(300_000).toWire)).toContainEqual([2, true]);
+    const free = responder().join();
+    expect(prios(free, free.scene.advance(300_000).toWire)).toEqual([]);
+  });
+});
 
 describe.each(ROLES)("MP_PRIO, we are the %s", (role) => {
   it("N-80 a handover with both subflows up: new data moves at once, what is in flight stays where it is", () => {
