@@ -42,8 +42,8 @@ import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, fallBackToo, maybeCloseSubflows, peerFail, peerFastclose, peerSubflowFin, peerSubflowReset,
-  resetBoth, subflowCloseProgress,
+  answerAfterReset, fallBackToo, maybeCloseSubflows, mayBecomePlain, peerFail, peerFastclose, peerSubflowFin,
+  peerSubflowReset, resetBoth, subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -220,7 +220,7 @@ function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment
  * The same in mid-stream: where before every ACK had an option, none has one any more. The peer has met octets without
  * a mapping (Linux behind a middlebox that cuts segments) and fell back, or the path takes options away from now on.
  * Four in a row, of something new or in answer to our probes, have not lost theirs by chance; nor has, on the only
- * subflow there ever was, a FIN behind the first of them.
+ * subflow there ever was, a FIN behind the first of them, or one whose number is the host's own.
  */
 function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
@@ -233,7 +233,8 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
   const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
   const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
   const fin = (segment.flags & TCP_FIN) != 0;
-  if (fin && plainBefore != 0 && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
+  const tells = plainBefore != 0 || mayBecomePlain(connection, subflow);
+  if (fin && tells && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
   if (hasFlag(connection, ConnectionFlag.PEER_FIN)) return false; // its DATA_FIN had no number of its own here
   if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;

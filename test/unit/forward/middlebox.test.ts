@@ -134,6 +134,13 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(connections(e)).toBe(0);
   });
 
+  it("N-93 a FIN is the first word without a DSS, its number is the host's: plain TCP, and the host hears it", () => {
+    const e = underWay(single[role]());
+    const out = e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []);
+    expect(out).toMatchObject({ verdict: "accept", toWire: [], packet: { flags: "FA", seq: e.tan(50) } });
+    expect(out.events).toContainEqual(expect.objectContaining({ kind: "CONNECTION_FALLBACK", reason: "NO_DSS" }));
+  });
+
   it("N-93 however much comes behind a hole: the octets that fill it decide", () => {
     const e = underWay(single[role]());
     for (let at = 110; at < 110 + 100 * 1000; at += 1000) {
