@@ -235,7 +235,6 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
   const fin = (segment.flags & TCP_FIN) != 0;
   const tells = plainBefore != 0 || mayBecomePlain(connection, subflow);
   if (fin && tells && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
-  if (hasFlag(connection, ConnectionFlag.PEER_FIN)) return false; // its DATA_FIN had no number of its own here
   if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;

@@ -141,6 +141,17 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(out.events).toContainEqual(expect.objectContaining({ kind: "CONNECTION_FALLBACK", reason: "NO_DSS" }));
   });
 
+  it("N-93 so do four acknowledgements without a DSS in a row when the peer's DATA_FIN has come", () => {
+    const e = underWay(single[role]());
+    e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+    e.fromHost({ at: 100, acks: 51 });
+    for (let i = 0; i < 4; i++) e.hostData(100 + i * 100, 100, { acks: 51 });
+    for (const acks of [200, 300, 400]) expect(kinds(e.fromPeer({ at: 51, acks }, []))).toEqual([]);
+    const out = e.fromPeer({ at: 51, acks: 500 }, []);
+    expect(out).toMatchObject({ verdict: "accept", packet: { seq: e.tan(51), ack: e.tsn(500) } });
+    expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+  });
+
   it("N-93 however much comes behind a hole: the octets that fill it decide", () => {
     const e = underWay(single[role]());
     for (let at = 110; at < 110 + 100 * 1000; at += 1000) {
