@@ -50,6 +50,11 @@ export class SubflowCheck {
     return this.reset || this.resetArrived || (this.fin >= 0 && this.finArrived >= 0);
   }
 
+  /** True if the SYN with the number `seq` is that of this subflow, again: a network may hold a copy for long. */
+  began(seq: number): boolean {
+    return seq === this.iss || seq === this.irs;
+  }
+
   private demand(condition: boolean, rule: () => string): void {
     demand(condition, () => `subflow ${this.name} at ${this.side}: ${rule()}`);
   }

@@ -51,7 +51,9 @@ export class Checkers implements Observer {
     demand(p.ipChecksumValid, () => `${side}'s host gets a wrong IP checksum`);
     const record = this.recordOf(p);
     const foreign = !this.native[side] && !/[SR]/.test(p.flags) ? p.options.find(isMptcp) : undefined;
-    demand(!foreign || record?.isPlain(side) !== false, () => `${side}'s host gets ${foreign?.kind}`);
+    // Behind a RST that passed before MPTCP was agreed a late third ACK is a stranger's.
+    const refused = foreign?.kind === "mpCapable" && record?.hosts[side].wasReset;
+    demand(!foreign || refused || record?.isPlain(side) !== false, () => `${side}'s host gets ${foreign?.kind}`);
     if (record && !this.native[side]) stackGets(record, side, p, this.native[otherSide(side)]);
   }
 
@@ -81,7 +83,7 @@ export class Checkers implements Observer {
     const [own, other] = [`${p.src}:${p.sport}`, `${p.dst}:${p.dport}`];
     const key = leaving ? `${side} ${own} ${other}` : `${side} ${other} ${own}`;
     const known = this.subflows.get(key);
-    if (known !== undefined && !(known.over && p.flags === "S")) return known;
+    if (known !== undefined && !(known.over && p.flags === "S" && !known.began(p.seq))) return known;
     if (!p.flags.includes("S")) return known;
     const sender = leaving ? side : otherSide(side);
     const record = this.joined(sender, p) ?? this.recordOf(p);

@@ -37,6 +37,8 @@ export class HostRecord {
   /** What it was shown: right edge and acknowledgement. */
   shownEdge = 0;
   shownAcknowledged = 0;
+  /** It was shown a RST. */
+  wasReset = false;
 
   /** Something of it is not acknowledged, and its peer's window is open. */
   get maySpeak(): boolean {
