@@ -139,7 +139,8 @@ export class MptcpConnection implements Socket {
     this.subflows = this.subflows.filter((other) => other !== subflow);
     if (this.state === "closed" || this.state === "reset") return;
     if (this.fallback || this.state === "opening") {
-      this.finish(reset ? "reset" : "closed");
+      // A join that was under way says nothing of the plain connection.
+      if (subflow.join === undefined) this.finish(reset ? "reset" : "closed");
       return;
     }
     if (subflow.hasCarried) this.snd.reinject();
