@@ -60,7 +60,7 @@ export function stackGets(record: ConnectionRecord, side: Side, p: Packet, nativ
   if (p.payload.length > 0 && seq >= 1) {
     const right = isStream(record, farSide, seq, p.payload);
     // A keep-alive's octet is garbage, and old; a box may have joined what follows to it.
-    const known = !right && seq === host.acknowledged - 1 ? 1 : 0;
+    const known = !right && seq < host.acknowledged ? 1 : 0;
     const rest = p.payload.subarray(known);
     demand(right || isStream(record, farSide, seq + known, rest), () => `${who()} wrong octets at ${seq}`);
     host.has.add(seq + known, end);
