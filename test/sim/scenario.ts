@@ -131,7 +131,7 @@ export function scenarioOf(seed: number): Scenario {
   mixFamilies(scenario, aspect(MIXING));
   demandChecksums(scenario, aspect(10));
   if (seed >= MTU_SEEDS) {
-    scenario.mtus = Array.from({ length: paths }, mtuOf(aspect(27), scenario.family));
+    scenario.mtus = scenario.families.map(mtuOf(aspect(27)));
     // smoltcp knows no ICMP: where it falls back to plain TCP, nobody could help it.
     for (const side of SIDES) if (hosts[side].kind === "smoltcp") hosts[side].kind = "tcp";
   }
@@ -159,8 +159,8 @@ function demandChecksums(s: Scenario, random: Random): void {
   }
 }
 
-const mtuOf = (random: Random, family: 4 | 6) => () =>
-  random.pick(family === 4 ? [0, 1492, 1400, 1280, 600] : [0, 1492, 1400, 1280, 1280]);
+const mtuOf = (random: Random) => (family: 4 | 6) =>
+  random.pick(family === 4 ? [0, 1492, 1400, 1280, 600] : [0, 1492, 1400, 1280, 1280]); // RFC 8200 §5: IPv6 has 1280
 
 function castOf(random: Random): Cast {
   if (random.chance(0.35)) return random.pick(["clientAndNative", "nativeAndServer"]);
