@@ -67,7 +67,8 @@ export class IncomingMaps {
     const part = chunk.octets.subarray(at, at + octets);
     const start = map.data + this.copied - map.ssn;
     this.copied += octets;
-    if (fresh) this.waiting.push({ start, octets: part, packet: chunk.packet });
+    // What came by another subflow in the meantime fills the gap to what did not.
+    if (fresh || this.waiting.length > 0) this.waiting.push({ start, octets: part, packet: chunk.packet });
     if (map.check) this.sum.push(part);
     const whole = this.copied >= map.ssn + map.length;
     if (map.check && !whole) return undefined;
