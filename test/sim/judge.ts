@@ -49,7 +49,14 @@ function isExcused(ending: Ending): boolean {
   if (b === undefined && told) return true;
   // A plain connection has one path.
   if (s.lostPath > 0 && (record.fellBack.a || record.fellBack.b)) return true;
+  if (s.lostPath > 0 && hasNoOtherPath(s)) return true;
   return nativeMayGiveUp(ending) || isForgotten(ending) || SIDES.some((side) => isStuck(ending, side));
+}
+
+/** On all paths but the lost one a box takes away the options of joins. */
+function hasNoOtherPath({ paths, lostPath, boxes }: Scenario): boolean {
+  const stripped = boxes.filter(({ kind, strip }) => kind === "strip" && strip !== "thirdAck").map(({ path }) => path);
+  return new Set([lostPath, ...stripped]).size === paths;
 }
 
 /**
