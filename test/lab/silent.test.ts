@@ -7,6 +7,7 @@ import {
   expectCarried,
   expectExact,
   expectNativeContent,
+  nativeTrouble,
   Scenario,
   type ScenarioOptions,
   untilCarried,
@@ -101,5 +102,6 @@ it.each(amounts)("N-110 a native client loses its link: %s", async (_, amount) =
   await linkDown(scenario.client, "wifi");
   await expectExact(scenario, await call.outcomes());
   await expectCarried(scenario, "ethernet", shareOf(amount));
-  await expectNativeContent(scenario.client);
+  // Its kernel may try to join over the link that is down.
+  expect((await nativeTrouble(scenario.client)).filter((name) => name !== "MPJoinSynTxConnectErr")).toEqual([]);
 });
