@@ -9,6 +9,7 @@
 import { Counter, DropReason } from "../abi";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf } from "../connection/connection";
+import { hostRoom, pieceMax, segmentOctets } from "../connection/mtu";
 import { mapLogOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable } from "../connection/subflow";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
@@ -54,8 +55,8 @@ export function freshSubflow(connection: Connection): u32 {
 
 /**
  * Gives octets [dsn, dsn + length) of the segment, at the address `at`, fresh SSN space on the subflow `index`. The
- * mapping is logged if there are checksums, or if they leave as one super-packet (where the log is full they leave in
- * pieces). NONE, or why they cannot be mapped.
+ * mapping is logged if there are checksums and it fits, or if they leave as one super-packet (where the log is full
+ * they leave in pieces). NONE, or why they cannot be mapped.
  */
 export function mapFresh(
   connection: Connection, segment: Segment, index: u32, dsn: Dsn, at: usize, length: u32, superPacket: bool,
@@ -67,7 +68,9 @@ export function mapFresh(
   const ssn = subflow.ssnNxt;
   if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, index, 0)) return DropReason.SEND_TABLE_FULL;
   subflow.ssnNxt = ssn + length;
-  if (checksums || superPacket) logMap(connection, subflow, segment, ssn, length, at);
+  // What has to be cut gets its mappings piece by piece: a peer uses nothing of one with a checksum before it has all.
+  const whole = segmentOctets(connection, subflow, length, superPacket) <= hostRoom(connection, subflow);
+  if (checksums ? whole : superPacket) logMap(connection, subflow, segment, ssn, length, at);
   return DropReason.NONE;
 }
 
@@ -179,9 +182,11 @@ function mappingOfPiece(connection: Connection, segment: Segment, at: usize): bo
   pieceLogged = mapLogFind(log, pieceSsn, OUT);
   if (!pieceLogged) {
     pieceLength = mapLogNext(log, pieceSsn, pieceSsn + pieceLength) - pieceSsn;
+    const checksums = hasFlag(connection, ConnectionFlag.CHECKSUM);
+    if (checksums) pieceLength = min<u32>(pieceLength, pieceMax(connection, subflow));
     pieceMapSsn = pieceSsn;
     pieceMapLength = pieceLength;
-    if (!hasFlag(connection, ConnectionFlag.CHECKSUM)) return true;
+    if (!checksums) return true;
     if (!logMap(connection, subflow, segment, pieceSsn, pieceLength, at)) return false;
     pieceLogged = mapLogFind(log, pieceSsn, OUT);
   }

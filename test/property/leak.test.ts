@@ -171,8 +171,10 @@ function run(random: Random): void {
     scenario.finish();
     for (const [client, server] of pairs) {
       // idle: its client gave up before the SYN came
-      const through = (host: TcpHost) => host.over || host.state === "idle";
-      expect([client, server].map(through), "hosts are through").toEqual([true, true]);
+      // A RST of plain TCP is not repeated: where it was lost, a host that has nothing to say waits for ever.
+      const through = (host: TcpHost, other: TcpHost) =>
+        host.over || host.state === "idle" || (other.reset && !scenario.calm);
+      expect([through(client, server), through(server, client)], "hosts are through").toEqual([true, true]);
       const reset = client.reset || server.reset;
       if (scenario.calm && !scenario.aborted) expect(reset, "nobody reset it").toBe(false);
       if (!reset && server.state !== "idle")

@@ -17,6 +17,7 @@ import {
   sent,
 } from "../../established.ts";
 import * as p from "../../packet.ts";
+import { routerError } from "../../packet-icmp.ts";
 import type { Outcome } from "../../scene.ts";
 import { data, single } from "./cases.ts";
 
@@ -145,6 +146,22 @@ describe.each(FAMILIES)("checksums of what the host sends (IPv%i)", (family) => 
       ]);
       expect(rightMaps(e, sent(e.hostData(4000, 1400)))).toEqual([[1001, 5001]]);
     }
+  });
+
+  it("N-92 what is too long for its path: each piece has its own mapping, of which the peer needs all", () => {
+    const e = opener({ family, ...DEMANDED });
+    const headers = family === 4 ? 40 : 60;
+    const mss = 1500 - headers - 24;
+    e.scene.wire(routerError(e.hostData(0, mss).octets as Uint8Array, { mtu: 1400 }));
+    const room = 1400 - headers - 20;
+    const pieces = [
+      [mss + 1, room],
+      [mss + 1 + room, mss - room],
+    ];
+    expect(rightMaps(e, data(sent(e.hostData(mss, mss))))).toEqual(pieces);
+    expect(rightMaps(e, data(sent(e.hostData(mss, mss))))).toEqual(pieces);
+    const lengths = rightMaps(e, data(sent(e.hostData(2 * mss, 3 * mss, {}, GSO)))).map(([, length]) => length);
+    expect(Math.max(...lengths)).toBe(room);
   });
 
   it("N-92 what comes early, and what fills its room", () => {
