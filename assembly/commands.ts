@@ -10,7 +10,7 @@ import {
 import { SWEEP_STEP, SWEEPS_MAX } from "./config";
 import { classSet } from "./connection/classes";
 import {
-  clearFlag, Connection, connectionAt, ConnectionFlag, connectionIndex, hasFlag, setFlag,
+  clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag,
 } from "./connection/connection";
 import { connectionDestroy } from "./connection/lifecycle";
 import { findToken } from "./connection/lookup";
@@ -21,7 +21,7 @@ import { emitEvent } from "./event-ring";
 import { abandonSubflow, addressIdInUse, losePath, pathLost, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { revive } from "./handover/stall";
 import { standbyNow } from "./handover/standby";
-import { handoverEnd, handoverStart, reconsider } from "./handover/switch";
+import { handoverStart, reconsider } from "./handover/switch";
 import { addressEqual } from "./memory/address";
 import { slabLive } from "./memory/slab";
 import { advertiseStart, removeAddress } from "./signalling/addresses";

@@ -209,7 +209,7 @@ export function halfOpenHeld(): u32 {
 }
 
 import { CONFIG, EngineConfig } from "./abi";
-import { Connection, connectionAt, sendTableOf } from "./connection/connection";
+import { connectionAt, sendTableOf } from "./connection/connection";
 import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
 import { heldOf, mapLogOf, mapSumsOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
 import { mapLogCheck } from "./mapping/map-log";

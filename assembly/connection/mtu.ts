@@ -5,7 +5,7 @@ import { nowUs } from "../clock";
 import {
   CAPABLE_DATA_OVERHEAD, DSS_OVERHEAD, MTU_SHOW_PAUSE_US, PATH_MTU_LIFE_US, PATH_MTU_MIN4, PATH_MTU_MIN6,
 } from "../config";
-import { addressFamily, addressIsMapped } from "../memory/address";
+import { addressFamily } from "../memory/address";
 import { Connection, ConnectionFlag, hasFlag, peerAddress } from "./connection";
 import { headersOf, pathAt } from "./paths";
 import { remoteAddress, Subflow } from "./subflow";
@@ -23,6 +23,11 @@ import { remoteAddress, Subflow } from "./subflow";
 /** Octets of the IP and TCP headers of the host's segments, which have no options beside SACK blocks. */
 @inline function hostHeaders(connection: Connection): u32 {
   return headersOf(addressFamily(peerAddress(connection)));
+}
+
+/** MTU by which the host's longest segments fit, octets: that of its MSS. */
+@inline export function clampedMtu(connection: Connection): u32 {
+  return connection.mss + hostHeaders(connection);
 }
 
 /** What the host's segments grow by at most: the opener's first ones may carry MP_CAPABLE. */
@@ -48,9 +53,9 @@ export function subflowMtu(subflow: Subflow): u32 {
  */
 export function learnPeerMss(subflow: Subflow, mss: u32): void {
   if (mss == 0) return;
-  const mapped = addressIsMapped(remoteAddress(subflow));
-  const least = mapped ? PATH_MTU_MIN4 : PATH_MTU_MIN6;
-  store<u32>(changetype<usize>(subflow), max<u32>(mss + (mapped ? 40 : 60), least), PEER_MTU);
+  const family = addressFamily(remoteAddress(subflow));
+  const least = family == 4 ? PATH_MTU_MIN4 : PATH_MTU_MIN6;
+  store<u32>(changetype<usize>(subflow), max<u32>(mss + headersOf(family), least), PEER_MTU);
 }
 
 /** A router says that packets of more than `mtu` octets do not pass. */
@@ -68,7 +73,7 @@ export function learnMtu(subflow: Subflow, mtu: u32): void {
 /** MTU that the host goes by, as far as we know, in octets. */
 export function hostMtu(connection: Connection): u32 {
   const shown = <u32>load<u16>(changetype<usize>(connection), HOST_MTU);
-  const clamped = connection.mss + hostHeaders(connection);
+  const clamped = clampedMtu(connection);
   return shown == 0 || shown > clamped ? clamped : shown;
 }
 
@@ -99,9 +104,8 @@ export function pieceMax(connection: Connection, subflow: Subflow): u32 {
 export function segmentOctets(
   connection: Connection, subflow: Subflow, payloadLength: u32, superPacket: bool,
 ): u32 {
-  const headers = hostHeaders(connection);
-  if (!superPacket) return payloadLength + headers;
+  if (!superPacket) return payloadLength + hostHeaders(connection);
   const shown = mtuShownUs(subflow);
   const onItsWay = shown != 0 && nowUs() - shown < MTU_SHOW_PAUSE_US;
-  return onItsWay ? connection.mss + headers : hostMtu(connection);
+  return onItsWay ? clampedMtu(connection) : hostMtu(connection);
 }

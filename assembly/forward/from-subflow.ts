@@ -7,7 +7,6 @@
 import {
   ConnectionState, Counter, Direction, DropReason, EventKind, PacketFlag, Reason, SubflowState,
 } from "../abi";
-import { nowUs } from "../clock";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import { connectionDestroy, connectionFallback, emitSubflowEvent } from "../connection/lifecycle";

@@ -17,7 +17,7 @@ import {
   tanFromDan,
 } from "../connection/connection";
 import { findSubflow } from "../connection/lookup";
-import { hostMtu, learnMtu, subflowMtu } from "../connection/mtu";
+import { clampedMtu, hostMtu, learnMtu, subflowMtu } from "../connection/mtu";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowUsable } from "../connection/subflow";
 import { count } from "../counters";
 import { forgetMtu, mtuForHost, mtuShowable, noteShown } from "../handover/path-mtu";
@@ -94,7 +94,7 @@ function tooBig(connection: Connection, subflow: Subflow, quote: IcmpQuote, desc
   const run = runInFlight(connection, subflow, quote.segSeq);
   const mtu = mtuForHost(connection, subflow);
   const known = hostMtu(connection);
-  if (run == 0 || !mtuShowable(connection, subflow) || mtu >= connection.mss + (four ? 40 : 60)) {
+  if (run == 0 || !mtuShowable(connection, subflow) || mtu >= clampedMtu(connection)) {
     dropDescriptor(descriptor, DropReason.CONSUMED);
     return;
   }

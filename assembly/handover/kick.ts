@@ -8,15 +8,13 @@
 // does not ask for that, HOST_KICKED has the embedder make the host forget it (docs/decisions/0007, 0012).
 
 import { Counter } from "../abi";
-import { KICK_MTU_MIN4, KICK_MTU_MIN6 } from "../config";
-import { clearFlag, Connection, ConnectionFlag, hasFlag, peerAddress, setFlag } from "../connection/connection";
+import { clearFlag, Connection, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import { hostMtu, setHostMtu } from "../connection/mtu";
 import { subflowAt } from "../connection/subflow";
 import { count } from "../counters";
-import { addressIsMapped } from "../memory/address";
 import { forgeIcmpToHost } from "../signalling/forge";
 import { IcmpError } from "../wire/icmp";
-import { forgetMtu, mtuForHost, mtuShowable } from "./path-mtu";
+import { forgetMtu, leastMtu, mtuForHost, mtuShowable } from "./path-mtu";
 
 /** MTU to show to the connection's host, octets: below what it knows; 0 when none would do. */
 function mtuToShow(connection: Connection): u32 {
@@ -25,8 +23,7 @@ function mtuToShow(connection: Connection): u32 {
   const onlyFin = hasFlag(connection, ConnectionFlag.LOCAL_FIN) && connection.dsnUna == connection.localFinDsn;
   if (onlyFin || hasFlag(connection, ConnectionFlag.KICKED) || !mtuShowable(connection, active)) return 0;
   const mtu = min<u32>(hostMtu(connection) - 1, mtuForHost(connection, active));
-  const floor: u32 = addressIsMapped(peerAddress(connection)) ? KICK_MTU_MIN4 : KICK_MTU_MIN6;
-  return mtu < floor ? 0 : mtu;
+  return mtu < leastMtu(connection) ? 0 : mtu;
 }
 
 /**

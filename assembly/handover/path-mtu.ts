@@ -25,10 +25,14 @@ export function mtuShowable(connection: Connection, subflow: Subflow): bool {
   return !own || !addressEqual(remoteAddress(subflow), peerAddress(connection));
 }
 
+/** The least MTU that the connection's host would believe, octets. */
+export function leastMtu(connection: Connection): u32 {
+  return addressIsMapped(peerAddress(connection)) ? KICK_MTU_MIN4 : KICK_MTU_MIN6;
+}
+
 /** MTU by which the host's segments fit on `subflow`, octets, or the least that it would believe. */
 export function mtuForHost(connection: Connection, subflow: Subflow): u32 {
-  const least: u32 = addressIsMapped(peerAddress(connection)) ? KICK_MTU_MIN4 : KICK_MTU_MIN6;
-  return max<u32>(hostRoom(connection, subflow), least);
+  return max<u32>(hostRoom(connection, subflow), leastMtu(connection));
 }
 
 /** A segment of the host, `octets` long, was too long for `subflow`: tells it so, unless it has just been told. */

@@ -7,7 +7,7 @@
 import { Counter, EventKind, EventRecord, Reason } from "../abi";
 import { nowUs } from "../clock";
 import { INITIAL_RTO_US, STALE_PROBE_MAX_US, STALE_PROBE_US, STALL_MIN_US } from "../config";
-import { clearFlag, Connection, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
+import { clearFlag, Connection, ConnectionFlag, setFlag } from "../connection/connection";
 import { emitSubflowEvent } from "../connection/lifecycle";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowSet, subflowUsable,

@@ -7,6 +7,7 @@
 
 import { Counter, Direction } from "../abi";
 import { Connection, hostAddress, hostPort, peerAddress, peerPort, tanFromDan } from "../connection/connection";
+import { clampedMtu } from "../connection/mtu";
 import { windowForSubflow } from "../connection/window";
 import { localAddress, localPort, remoteAddress, remotePort, Subflow } from "../connection/subflow";
 import { count } from "../counters";
@@ -99,7 +100,7 @@ export function forgeIcmpToHost(connection: Connection, error: IcmpError, mtu: u
   if (packet == 0) return false;
   const host = hostAddress(connection);
   const version: u32 = addressIsMapped(host) ? 4 : 6;
-  const length = connection.mss + (version == 4 ? 40 : 60);
+  const length = clampedMtu(connection);
   const quoted = tanFromDan(connection, error == IcmpError.TOO_BIG ? connection.dsnNxt - 1 : connection.dsnUna);
   const peer = peerAddress(connection);
   const detail = error == IcmpError.TOO_BIG ? mtu : hostUnreachable(version);

@@ -33,7 +33,7 @@ import { addressEqual, addressFamily } from "../memory/address";
 import { FORGE_OPTIONS } from "../scratch";
 import { writeJoinAck, writeJoinSyn, writeJoinSynAck } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_SYN } from "../wire/tcp";
-import { MSS_DEFAULT, writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
+import { writeMss, writeSackPermitted, writeWindowScale } from "../wire/tcp-options";
 import { forgeOnSubflow } from "./forge";
 
 let nextPort: u32 = 0;
