@@ -23,8 +23,10 @@ import { count } from "../counters";
 import { forgetMtu, mtuForHost, mtuShowable, noteShown } from "../handover/path-mtu";
 import { stallDeclare } from "../handover/stall";
 import { SEND_RESERVED, sendEntryAt, sendTableFindSsn } from "../mapping/send-table";
+import { sameFamily } from "../memory/address";
 import { ICMP_QUOTE } from "../scratch";
 import { Dsn, dsnLt, Ssn } from "../seq/space";
+import { forgeIcmpToHost } from "../signalling/forge";
 import {
   IcmpError, icmpErrorBuild, icmpErrorLength, icmpErrorParse, IcmpQuote, icmpQuoteAt, quotedBy, quotedDestination,
   quotedSource,
@@ -123,8 +125,17 @@ function unreachable(connection: Connection, subflow: Subflow, quote: IcmpQuote,
   if (subflowUsable(subflow) && anotherCarries(connection, subflow)) stallDeclare(connection, subflow);
 }
 
-/** Verdict: the same error in the host's numbers, about the octet that was quoted in the subflow's, with `detail`. */
+/**
+ * Verdict: the same error in the host's numbers, about the octet that was quoted in the subflow's, with `detail`. From a
+ * router of the other family it takes an error of our own, about some octet in flight: its codes mean nothing there.
+ */
 function translate(connection: Connection, run: u32, detail: u32, quote: IcmpQuote, descriptor: usize): void {
+  count(Counter.ICMP_TRANSLATED);
+  if (!sameFamily(quotedBy(quote), hostAddress(connection))) {
+    forgeIcmpToHost(connection, <IcmpError>quote.error, detail);
+    dropDescriptor(descriptor, DropReason.CONSUMED);
+    return;
+  }
   const entry = sendEntryAt(run);
   const dsn: Dsn = entry.dsn + <u64>(quote.segSeq - entry.ssn);
   const came = load<u32>(descriptor, Descriptor.OFFSET);
@@ -135,7 +146,6 @@ function translate(connection: Connection, run: u32, detail: u32, quote: IcmpQuo
     packet, <IcmpError>quote.error, detail, quotedBy(quote), peerAddress(connection), hostAddress(connection),
     peerPort(connection), hostPort(connection), tanFromDan(connection, dsn), quote.length, quote.version,
   );
-  count(Counter.ICMP_TRANSLATED);
   count(Counter.REWRITTEN);
   store<u32>(descriptor, Verdict.ACCEPT_REWRITTEN, Descriptor.VERDICT);
   store<u32>(descriptor, packet, Descriptor.OUT_OFFSET);

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import * as abi from "../../../host/engine/abi.ts";
 import { delivered, type Established, type Family, joined, low32, opener, responder, sent } from "../../established.ts";
 import * as p from "../../packet.ts";
+import { routerError } from "../../packet-icmp.ts";
 import type { Outcome } from "../../scene.ts";
 import { data } from "./cases.ts";
 
@@ -116,6 +117,26 @@ describe.each(CASES)("a subflow over IPv$family2 of an IPv$family connection, $r
     for (const flow of [e.initial, e.flow2]) {
       expect(e.on(flow, reset.toWire).map((packet) => p.option(packet, "mpFastclose"))).toHaveLength(1);
     }
+  });
+
+  it("N-107 what a router says of it reaches the host as an error of its own family, in its own numbers", () => {
+    const e = moved(options);
+    e.hostData(0, 1400);
+    const { local, remote, localPort, remotePort } = e.flow2;
+    const tuple = { src: local, dst: remote, sport: localPort, dport: remotePort };
+    const left = p.packet({ ...tuple, flags: "A", seq: e.flow2.iss + 1, payload: 1400 });
+    const least = options.family === 4 ? 552 : 1280;
+    const tooBig = e.scene.wire(routerError(left, { mtu: 1300 }));
+    const host = { src: e.host.remote, dst: e.host.local, checksumValid: true };
+    expect(tooBig).toMatchObject({ verdict: "drop", icmpToHost: [{ ...host, error: "too big" }] });
+    expect(tooBig.icmpToHost[0]?.mtu).toBeGreaterThanOrEqual(least);
+    expect(tooBig.icmpToHost[0]?.mtu).toBeLessThanOrEqual(1300 + (options.family === 6 ? 20 : -20));
+    const elsewhere = e.scene.wire(routerError(left, { code: 1 })); // the first subflow carries on, after a kick
+    expect(elsewhere.icmpToHost.map(({ error }) => error)).toEqual(["too big"]);
+    e.fromPeer({ flow: e.initial, flags: "R" });
+    const unreachable = e.scene.wire(routerError(left, { code: 1 }));
+    expect(unreachable).toMatchObject({ verdict: "drop", icmpToHost: [{ ...host, error: "unreachable" }] });
+    expect(unreachable.icmpToHost[0]?.quoted).toMatchObject({ src: e.host.local, seq: e.tsn(0) });
   });
 
   it("N-80 a handover there and back: what is in flight stays where it is, in its family", () => {
