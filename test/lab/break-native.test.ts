@@ -5,16 +5,24 @@ import { describe, expect, it } from "vitest";
 import { option } from "../packet.ts";
 import { type Captured, readCapture } from "./capture.ts";
 import { linkDown, until } from "./mobility.ts";
-import { eachDirection, expectCarried, expectExact, expectNativeContent, Scenario, untilCarried } from "./scenario.ts";
+import {
+  eachDirection,
+  expectCarried,
+  expectExact,
+  expectNativeContent,
+  hurry,
+  Scenario,
+  untilCarried,
+} from "./scenario.ts";
 import { nativeClient, nativeServer } from "./topology.ts";
 import { PORT } from "./transfer.ts";
 
 const MB = 1_000_000;
 /** Each path has to carry at least this, bytes. */
 const SHARE = MB;
-const amounts: [string, 4 | 6, { up?: number; down?: number; rate: number }][] = [
-  ["upload", 4, { up: 6 * MB, rate: 4 * MB }],
-  ["download", 6, { down: 6 * MB, rate: 4 * MB }],
+const amounts: [string, 4 | 6, { up?: number; down?: number; rate: number; hold: number }][] = [
+  ["upload", 4, { up: 6 * MB, rate: 4 * MB, hold: 2 * MB }],
+  ["download", 6, { down: 6 * MB, rate: 4 * MB, hold: 2 * MB }],
 ];
 const shareOf = (amount: { up?: number; down?: number }) => eachDirection(amount, SHARE);
 
@@ -27,6 +35,7 @@ describe("native peer", () => {
       await scenario.joined("client");
       await untilCarried(scenario, "wifi", shareOf(amount));
       await linkDown(scenario.client, "wifi");
+      hurry(scenario, [call]);
       await expectExact(scenario, await call.outcomes());
       await expectCarried(scenario, "ethernet", shareOf(amount));
       await expectNativeContent(scenario.server);
@@ -45,6 +54,7 @@ describe("native peer", () => {
       await untilCarried(scenario, "wifi", shareOf(amount));
       await scenario.lab.emulator.capture("ethernet", file);
       await linkDown(scenario.client, "wifi");
+      hurry(scenario, [call]);
       await until("the join", async () => ((await scenario.wire("ethernet")).forward.tcp.mptcp.removeAddr ?? 0) > 0);
       await scenario.lab.emulator.capture("ethernet");
       // Of either end: it does not wait for the fourth ACK.
@@ -68,6 +78,7 @@ describe("native peer", () => {
     await scenario.joined("server");
     await untilCarried(scenario, "wifi", shareOf(amount));
     await linkDown(scenario.server, "wifi");
+    hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", shareOf(amount));
     await expectNativeContent(scenario.client);

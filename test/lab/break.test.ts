@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { linkDown, linkUp, until } from "./mobility.ts";
-import { expectCarried, expectExact, expectNoQueueDrops, Scenario, type ScenarioOptions } from "./scenario.ts";
+import { expectCarried, expectExact, expectNoQueueDrops, hurry, Scenario, type ScenarioOptions } from "./scenario.ts";
 import { twoNetworks } from "./topology.ts";
 import type { Transfer, TransferOptions } from "./transfer.ts";
 
@@ -14,14 +14,14 @@ const withoutStandby = { client: { engine: { standby: false } }, server: {} };
 /** Each path has to carry at least this of each family in each direction, bytes: far more than could be accident. */
 const SHARE = MB;
 
-type Amount = Pick<TransferOptions, "up" | "down" | "rate">;
+type Amount = Pick<TransferOptions, "up" | "down" | "rate" | "hold">;
 /** Two of them fill wifi and its queue, and neither can outrun the other. */
 const RATE = 3 * MB;
 const amounts: [string, Amount][] = [
-  ["upload", { up: 5 * MB, rate: RATE }],
-  ["download", { down: 5 * MB, rate: RATE }],
+  ["upload", { up: 5 * MB, rate: RATE, hold: 2 * MB }],
+  ["download", { down: 5 * MB, rate: RATE, hold: 2 * MB }],
 ];
-const both: Amount = { up: 6 * MB, down: 6 * MB, rate: 2 * MB };
+const both: Amount = { up: 6 * MB, down: 6 * MB, rate: 2 * MB, hold: 2.5 * MB };
 /** What wifi has carried of each family and direction when it goes, bytes. */
 const PART = 1.5 * MB;
 
@@ -48,8 +48,9 @@ async function untilCarried(scenario: Scenario, network: string, amount: Amount,
   await until(`${bytes} bytes on ${network}`, async () => (await carried(scenario, network, amount)).every(isEnough));
 }
 
-/** Every byte arrived, and each network carried its share of both families, in all directions of `amount`. */
+/** Every byte arrives, and each network carried its share of both families, in all directions of `amount`. */
 async function expectMoved(scenario: Scenario, calls: readonly Transfer[], amount: Amount): Promise<void> {
+  hurry(scenario, calls);
   await expectExact(scenario, (await Promise.all(calls.map((call) => call.outcomes()))).flat());
   for (const network of ["wifi", "ethernet"]) {
     const shares = (await carried(scenario, network, amount)).filter((count) => count !== null);
@@ -107,6 +108,7 @@ describe("the link goes, and nothing is joined yet", () => {
     await until("both paths are down", async () => (await pathState(scenario, "wifi")) === "down");
     expect(await subflows(scenario), "the connections live on").toHaveLength(2);
     await linkUp(scenario.client, "ethernet");
+    hurry(scenario, calls);
     // IPv4 is there first: the connection over IPv6 does not wait for its own, and joins the address that it can.
     await expectExact(scenario, (await Promise.all(calls.map((call) => call.outcomes()))).flat());
     const [up4 = 0, up6 = 0, down4 = 0, down6 = 0] = (await carried(scenario, "ethernet", both)).map(Number);
@@ -130,7 +132,7 @@ describe("both ends lose the path at once", () => {
 
   it("N-87 both command, break-before-make there and make-before-break back: complete", async () => {
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const amount = { up: 9 * MB, down: 9 * MB, rate: 2 * MB };
+    const amount = { up: 12 * MB, down: 12 * MB, rate: 2 * MB };
     const calls = callBoth(scenario, amount);
     const command = (...args: string[]) =>
       Promise.all(["client", "server"].map((name) => scenario.shunt(name).try("handover", ...args)));

@@ -98,8 +98,11 @@ export class Scenario {
   /** Waits until every connection of a daemon has a standby subflow beside the active one. */
   async joined(host: string, connections = 1): Promise<void> {
     await until(`${connections} connections with two subflows`, async () => {
-      const status = (await this.shunt(host).status()) as { connections: { subflows: unknown[] }[] };
-      return status.connections.filter(({ subflows }) => subflows.length > 1).length === connections;
+      const status = (await this.shunt(host).status()) as { connections: { subflows: { state: string }[] }[] };
+      const established = status.connections.map(
+        ({ subflows }) => subflows.filter(({ state }) => state === "established").length,
+      );
+      return established.filter((count) => count > 1).length === connections;
     });
   }
 

@@ -7,6 +7,7 @@ import {
   expectCarried,
   expectExact,
   expectNativeContent,
+  hurry,
   nativeTrouble,
   Scenario,
   type ScenarioOptions,
@@ -18,11 +19,11 @@ const MB = 1_000_000;
 /** Each path has to carry at least this, bytes. */
 const SHARE = MB;
 const proxied = { topology: twoNetworks, shunt: { client: {}, server: {} } };
-type Amount = { up?: number; down?: number; rate: number };
+type Amount = { up?: number; down?: number; rate: number; hold: number };
 /** One of them over each address family. */
 const amounts: [string, Amount & { family: 4 | 6 }][] = [
-  ["upload", { up: 6 * MB, rate: 4 * MB, family: 4 }],
-  ["download", { down: 6 * MB, rate: 4 * MB, family: 6 }],
+  ["upload", { up: 6 * MB, rate: 4 * MB, hold: 2 * MB, family: 4 }],
+  ["download", { down: 6 * MB, rate: 4 * MB, hold: 2 * MB, family: 6 }],
 ];
 const otherFamily = ({ family, ...amount }: Amount & { family: 4 | 6 }) =>
   ({ ...amount, family: family === 4 ? 6 : 4 }) as const;
@@ -41,6 +42,7 @@ describe("nothing crosses the path in use any more", () => {
     await scenario.joined("client");
     await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });
+    hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", shareOf(amount));
     if (options.nativeServer) await expectNativeContent(scenario.server);
@@ -50,23 +52,25 @@ describe("nothing crosses the path in use any more", () => {
   it("N-110 nothing is joined yet: the opener that sends looks for another path", async () => {
     const shunt = { client: { engine: { standby: false } }, server: {} };
     const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-    const amount = { up: 6 * MB, rate: 4 * MB, family: 6 } as const;
+    const amount = { up: 6 * MB, rate: 4 * MB, hold: 2 * MB, family: 6 } as const;
     const call = scenario.call({ ...amount, timeoutSeconds: 60 });
     await scenario.announced("ethernet", 6);
     await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true });
+    hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", shareOf(amount));
   });
 
   it.each(["forward", "backward"] as const)("N-110 in one direction only: %s", async (direction) => {
     const scenario = await Scenario.start(proxied);
-    const amount = { up: 4 * MB, down: 4 * MB, rate: 2 * MB };
+    const amount = { up: 5 * MB, down: 5 * MB, rate: 2 * MB, hold: 2 * MB };
     const family = direction === "forward" ? 4 : 6;
     const call = scenario.call({ ...amount, family, timeoutSeconds: 60 });
     await scenario.joined("client");
     await untilCarried(scenario, "wifi", shareOf(amount));
     await scenario.lab.emulator.set("wifi", { blackhole: true }, direction);
+    hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
     await expectCarried(scenario, "ethernet", direction === "forward" ? { up: SHARE } : { down: SHARE });
   });
@@ -74,7 +78,7 @@ describe("nothing crosses the path in use any more", () => {
   // Nobody sends on a stale subflow by itself; a command does, and any packet revives it.
   it("N-110 the path works again: a command brings the connection back to it", async () => {
     const scenario = await Scenario.start(proxied);
-    const amount = { up: 10 * MB, down: 10 * MB, rate: 2 * MB };
+    const amount = { up: 16 * MB, down: 16 * MB, rate: 2 * MB };
     const call = scenario.call({ ...amount, family: 6, timeoutSeconds: 60 });
     await scenario.joined("client");
     await untilCarried(scenario, "wifi", shareOf(amount));
@@ -89,6 +93,7 @@ describe("nothing crosses the path in use any more", () => {
       return [forward, backward].every((flows) => flows.some(({ lastNewDataNs }) => lastNewDataNs > backNs));
     });
     expect(dead.forward.drops.blackhole).toBeGreaterThan(0);
+    hurry(scenario, [call]);
     await expectExact(scenario, await call.outcomes());
   });
 });
@@ -100,6 +105,7 @@ it.each(amounts)("N-110 a native client loses its link: %s", async (_, amount) =
   await scenario.joined("server");
   await untilCarried(scenario, "wifi", shareOf(amount));
   await linkDown(scenario.client, "wifi");
+  hurry(scenario, [call]);
   await expectExact(scenario, await call.outcomes());
   await expectCarried(scenario, "ethernet", shareOf(amount));
   // Its kernel may try to join over the link that is down.

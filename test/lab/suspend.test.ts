@@ -3,7 +3,7 @@
 import { expect, it } from "vitest";
 import type { Host } from "./host.ts";
 import { linkDown, linkUp, until } from "./mobility.ts";
-import { expectCarried, expectExact, Scenario } from "./scenario.ts";
+import { expectCarried, expectExact, hurry, Scenario } from "./scenario.ts";
 import { twoNetworks } from "./topology.ts";
 
 const MB = 1_000_000;
@@ -36,7 +36,7 @@ it("both networks have other addresses on waking: the transfers go on from those
   const scenario = await Scenario.start({ topology: twoNetworks, shunt });
   const { client } = scenario;
   const calls = ([4, 6] as const).map((family) => {
-    return scenario.call({ up: 6 * MB, down: 6 * MB, rate: 2 * MB, family, seed: 10 * family });
+    return scenario.call({ up: 6 * MB, down: 6 * MB, rate: 2 * MB, hold: 2 * MB, family, seed: 10 * family });
   });
   await Promise.all(calls.map((call) => call.reached({ up: 2 * MB, down: 2 * MB })));
   await suspend(client, async () => {
@@ -46,6 +46,7 @@ it("both networks have other addresses on waking: the transfers go on from those
       await linkUp(client, network, 55);
     }
   });
+  hurry(scenario, calls);
   await expectExact(scenario, (await Promise.all(calls.map((call) => call.outcomes()))).flat());
   await expectAwake(scenario);
   await expectCarried(scenario, "wifi", { up: 4 * MB, down: 4 * MB });
@@ -63,9 +64,10 @@ it("both networks have other addresses on waking: the transfers go on from those
 
 it("news of the links that never comes is not needed", async () => {
   const scenario = await Scenario.start({ topology: twoNetworks, shunt });
-  const call = scenario.call({ up: 5 * MB, down: 5 * MB, rate: 2 * MB, family: 6 });
+  const call = scenario.call({ up: 5 * MB, down: 5 * MB, rate: 2 * MB, hold: 2 * MB, family: 6 });
   await call.reached({ up: MB, down: MB });
   await suspend(scenario.client, () => linkDown(scenario.client, "wifi"), /ip monitor/);
+  hurry(scenario, [call]);
   await expectExact(scenario, await call.outcomes());
   await expectAwake(scenario);
   await expectCarried(scenario, "ethernet", { up: MB, down: MB });

@@ -16,6 +16,8 @@ export interface TransferOptions {
   down?: number;
   /** Of each sender, bytes per second; default unlimited. */
   rate?: number;
+  /** Of each sender, bytes: the last ones, which wait for hurry(). */
+  hold?: number;
   count?: number;
   parallel?: number;
   seed?: number;

@@ -2,7 +2,8 @@
 //
 //     node transfer.ts serve --port 5201 [--listen 10.0.1.2]
 //     node transfer.ts connect --to 10.0.1.2 --port 5201 [--up BYTES] [--down BYTES] [--rate BYTES_PER_SECOND]
-//                              [--count N] [--parallel N] [--seed N] [--timeout SECONDS] [--half-close] [--from ADDR]
+//                              [--hold BYTES] [--count N] [--parallel N] [--seed N] [--timeout SECONDS] [--half-close]
+//                              [--from ADDR]
 //
 // The client opens with one line of JSON (`Order`), then both ends send their part. An end closes its half when it has
 // sent and received everything, or with `--half-close` as soon as it has sent. (Linux joins no subflow to a connection
@@ -20,6 +21,8 @@ interface Order {
   seed: number;
   /** Of each sender, bytes per second; 0 = unlimited. */
   rate: number;
+  /** The last bytes of each sender wait for SIGUSR2: a test that comes late still finds something to move. */
+  hold: number;
   halfClose: boolean;
 }
 
@@ -41,7 +44,7 @@ export interface Outcome {
   seconds: number;
 }
 
-/** SIGUSR2 makes present senders send as fast as they can: a test that has seen enough need not wait. */
+/** SIGUSR2 makes present senders send the rest as fast as they can: a test that has seen enough need not wait. */
 let hurriedMs = -1;
 process.on("SIGUSR2", () => {
   hurriedMs = performance.now();
@@ -55,15 +58,18 @@ function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-/** Sends `length` bytes of a stream, at most `rate` bytes per second. Resolves when the socket has taken all. */
-async function send(socket: Socket, seed: number, length: number, rate: number, note: (sent: number) => void) {
+/** Sends `length` bytes of a stream as the order wants it. Resolves when the socket has taken all. */
+async function send(socket: Socket, seed: number, length: number, order: Order, note: (sent: number) => void) {
   const stream = new Stream(seed);
   const start = performance.now();
+  const rate = order.rate || Number.MAX_SAFE_INTEGER;
   for (let sent = 0; sent < length && !socket.destroyed; ) {
-    const isPaced = rate > 0 && hurriedMs < start;
-    const allowed = isPaced ? Math.floor((rate * (performance.now() - start)) / 1000) - sent : Number.MAX_SAFE_INTEGER;
+    const isHurried = hurriedMs >= start;
+    const now = isHurried ? length : Math.max(length - order.hold, 0);
+    const due = isHurried ? length : Math.floor((rate * (performance.now() - start)) / 1000);
+    const allowed = Math.min(due, now) - sent;
     // A few bytes become due while we look; sending those alone would never leave the loop.
-    if (allowed < Math.min((rate * PACE_MS) / 1000, length - sent)) {
+    if (allowed <= 0 || allowed < Math.min((rate * PACE_MS) / 1000, now - sent)) {
       await new Promise((resolve) => setTimeout(resolve, PACE_MS));
       continue;
     }
@@ -108,7 +114,7 @@ function converse(socket: Socket, role: Outcome["role"], order: Order, first: Bu
   const note = (count: number): void => {
     sent = count;
   };
-  send(socket, isClient ? order.seed : order.seed + 1, length, order.rate, note)
+  send(socket, isClient ? order.seed : order.seed + 1, length, order, note)
     .then(() => (order.halfClose ? undefined : received))
     .then(() => socket.end());
   return new Promise((resolve) => {
@@ -210,6 +216,7 @@ const { positionals, values } = parseArgs({
     up: { type: "string", default: "0" },
     down: { type: "string", default: "0" },
     rate: { type: "string", default: "0" },
+    hold: { type: "string", default: "0" },
     seed: { type: "string", default: "1" },
     count: { type: "string", default: "1" },
     parallel: { type: "string", default: "1" },
@@ -222,8 +229,9 @@ const { positionals, values } = parseArgs({
 if (positionals[0] === "serve") {
   serve(Number(values.port), values.listen);
 } else if (positionals[0] === "connect") {
-  const amounts = { up: Number(values.up), down: Number(values.down), rate: Number(values.rate) };
-  const order = { ...amounts, halfClose: values["half-close"] };
+  const amounts = { up: Number(values.up), down: Number(values.down) };
+  const pace = { rate: Number(values.rate), hold: Number(values.hold) };
+  const order = { ...amounts, ...pace, halfClose: values["half-close"] };
   const seed = Number(values.seed);
   const one = (index: number): Promise<Outcome> =>
     call(values.to, Number(values.port), { ...order, seed: seed + 2 * index }, Number(values.timeout) * 1000);
