@@ -10,7 +10,7 @@ use crate::abi::{self, descriptor, engine_header};
 use crate::device::{Decision, Device, DeviceCounters, Outgoing, Received, SetOperation, Verdict};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Result};
-use crate::shard::{Failure, Listener, Shard};
+use crate::shard::{Failure, Listener, Shard, room_for};
 use crate::spare::Nursery;
 use crate::vm::{Code, CodeOptions};
 
@@ -197,4 +197,13 @@ fn capacity_decides_the_memory() {
     assert_eq!(octets as u32, needed.next_multiple_of(65536));
     let options = EngineOptions { connections: u32::MAX, ..Default::default() };
     assert!(options.memory_size().unwrap_err().to_string().contains("lower connections"));
+}
+
+#[test]
+fn a_batch_of_long_packets_is_small_enough_for_the_cache() {
+    assert_eq!(room_for(32, 32 * 100, 32), 32, "acknowledgements");
+    assert_eq!(room_for(32, 32 * 1500, 32), 32, "segments");
+    assert_eq!(room_for(8, 8 * 64 * 1024, 32), 4, "super-packets");
+    assert_eq!(room_for(8, 8 * 26 * 1024, 32), 9, "both");
+    assert_eq!(room_for(2, 2 * 64 * 1024, 2), 2, "never more than the configuration allows");
 }
