@@ -216,6 +216,15 @@ function peerIsPlain(connection: Connection, dsn: Dsn): bool {
   return !dsnLt(dsn, connection.dsnUna) && seqLt(subflow.iss + <u32>(dsn - connection.localIdsn), subflow.ssnUna);
 }
 
+/**
+ * The host sends its first octet, or its FIN, again. What it acknowledges beside it is said first: what headAgain()
+ * makes the engine say leaves behind the host's own packet, and must not name an older SAN.
+ */
+function repeatsHead(connection: Connection, carrier: u32): void {
+  tellOthers(connection, 0);
+  headAgain(connection, carrier);
+}
+
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
 export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
   let dsn = dsnFromTsn(connection, segment.segSeq);
@@ -227,7 +236,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       dropSegment(segment, reason);
       return;
     }
-    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) headAgain(connection, connection.active);
+    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) repeatsHead(connection, connection.active);
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -248,7 +257,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
-  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) headAgain(connection, carrierOf(connection, dsn));
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) repeatsHead(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const end = dsn + <u64>segment.payloadLength;
   let reason = dsnGt(end, newFrom) ? mapLost(connection, segment, dsn, newFrom) : DropReason.NONE;
