@@ -52,6 +52,7 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [705536, "as 8380, behind the peer's DATA_FIN: a plain host got old octets under fresh numbers, as new ones"],
   [703523, "both subflows stood behind holes and took turns in being stale, and no DATA_ACK came that told of them"],
   [703325, "MP_PRIO that a repeated FIN caused left behind its packet, with an older SAN"],
+  [713430, "as 6114, and the client was moved by hand before it found the subflow silent that it had moved to"],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));
