@@ -140,10 +140,14 @@ function initialHandshake(connection: Connection, subflow: Subflow, segment: Seg
   return peerThirdAck(connection, subflow, segment);
 }
 
+/** True if SEQ is near what the subflow can expect, and there is an ACK. */
+function nearby(subflow: Subflow, segment: Segment): bool {
+  return (segment.flags & TCP_ACK) != 0 && segment.segSeq - subflow.rcvSan + SEQUENCE_SPAN <= 2 * SEQUENCE_SPAN;
+}
+
 /** True if SEQ and ACK are near what the subflow can expect. */
 function acceptable(subflow: Subflow, segment: Segment): bool {
-  if ((segment.flags & TCP_ACK) == 0) return false;
-  if (segment.segSeq - subflow.rcvSan + SEQUENCE_SPAN > 2 * SEQUENCE_SPAN) return false;
+  if (!nearby(subflow, segment)) return false;
   return seqLeq(segment.segAck, subflow.ssnNxt) && subflow.ssnUna - segment.segAck + SEQUENCE_SPAN <= 2 * SEQUENCE_SPAN;
 }
 
@@ -167,6 +171,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     return;
   }
   if (!acceptable(subflow, segment)) {
+    if (acknowledgesFin(connection, subflow, segment, options) && fallBackToo(connection, segment)) return;
     forgeAck(connection, subflow);
     dropSegment(segment, DropReason.OUT_OF_WINDOW);
     return;
@@ -238,6 +243,16 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
+}
+
+/**
+ * The same behind our DATA_FIN, which has no number on a subflow (RFC 8684 §3.3.3): who acknowledges one more than was
+ * ever sent on the only subflow has gone on as plain TCP and means the host's FIN.
+ */
+function acknowledgesFin(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
+  if (options.present != 0 || !hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return false;
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER) || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
+  return segment.segAck == subflow.ssnNxt + 1 && nearby(subflow, segment);
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */

@@ -152,6 +152,33 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(kinds(out)).toContain("CONNECTION_FALLBACK");
   });
 
+  it("N-93 so does an acknowledgement of the host's FIN, which has no number on a subflow", () => {
+    const e = underWay(single[role]());
+    e.fromHost({ at: 100, acks: 50, flags: "FA" });
+    e.fromPeer({ at: 50, acks: 100 }, [e.dataAck(101)]);
+    const out = e.fromPeer({ at: 50, acks: 101, payload: 60, flags: "PA" }, []);
+    expect(out).toMatchObject({ verdict: "accept", toWire: [], packet: { seq: e.tan(50), ack: e.tsn(101) } });
+    expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+  });
+
+  it("but not of more than that, nor with an option, nor where another subflow has been", () => {
+    for (const e of [underWay(single[role]()), joined(role)]) {
+      e.hostData(0, 100);
+      e.fromPeer({ at: 50, acks: 100 }, [e.dataAck(100)]);
+      e.fromHost({ at: 100, acks: 50, flags: "FA" });
+      const isJoined = subflows(e) > 1;
+      for (const [acks, options] of isJoined
+        ? ([[101, []]] as const)
+        : ([
+            [102, []],
+            [101, [e.dataAck(101)]],
+          ] as const)) {
+        const out = e.fromPeer({ at: 50, acks }, [...options]);
+        expect(out).toMatchObject({ verdict: "drop", reason: "OUT_OF_WINDOW" });
+      }
+    }
+  });
+
   it("N-93 however much comes behind a hole: the octets that fill it decide", () => {
     const e = underWay(single[role]());
     for (let at = 110; at < 110 + 100 * 1000; at += 1000) {
