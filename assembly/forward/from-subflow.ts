@@ -170,8 +170,8 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     synOnEstablished(connection, subflow, segment);
     return;
   }
+  if (endsPlain(connection, subflow, segment, options) && fallBackToo(connection, segment)) return;
   if (!acceptable(subflow, segment)) {
-    if (acknowledgesFin(connection, subflow, segment, options) && fallBackToo(connection, segment)) return;
     forgeAck(connection, subflow);
     dropSegment(segment, DropReason.OUT_OF_WINDOW);
     return;
@@ -247,12 +247,18 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
 
 /**
  * The same behind our DATA_FIN, which has no number on a subflow (RFC 8684 §3.3.3): who acknowledges one more than was
- * ever sent on the only subflow has gone on as plain TCP and means the host's FIN.
+ * ever sent on the only subflow has gone on as plain TCP and means the host's FIN. So has a peer that is no Linux kernel
+ * (which may be in TIME_WAIT) and repeats its FIN without a DSS while ours is unacknowledged.
  */
-function acknowledgesFin(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
+function endsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   if (options.present != 0 || !hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return false;
   if (hasFlag(connection, ConnectionFlag.JOINED_EVER) || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
-  return segment.segAck == subflow.ssnNxt + 1 && nearby(subflow, segment);
+  if (!nearby(subflow, segment)) return false;
+  if (segment.segAck == subflow.ssnNxt + 1) return true;
+  const known = ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN;
+  if ((segment.flags & TCP_FIN) == 0 || (connection.flags & known) != known) return false;
+  const peerFin = subflow.irs + <u32>(connection.peerFinDsn - connection.remoteIdsn);
+  return connection.dsnUna == connection.localFinDsn && segment.segSeq + segment.payloadLength == peerFin;
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */

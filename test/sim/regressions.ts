@@ -54,6 +54,8 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [703325, "MP_PRIO that a repeated FIN caused left behind its packet, with an older SAN"],
   [713430, "as 6114, and the client was moved by hand before it found the subflow silent that it had moved to"],
   [715965, "the peer had fallen back behind our DATA_FIN, and what acknowledged the host's FIN was dropped"],
+  [735251, "a box took the DATA_FIN away, the last that was to be said, again and again for ever"],
+  [744529, "as 735251, and the plain FIN in its place was taken for an acknowledgement of our DATA_FIN"],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));

@@ -163,8 +163,8 @@ describe.each(CASES)("closing, $role, IPv$family", ({ family, role }) => {
 
   it("N-113 the last DATA_ACK is lost, and the peer has closed every subflow: its FINs stand for it", () => {
     for (const connect of [single[role], joined.bind(undefined, role)]) {
-      const e = after100and50(connect({ family }));
-      e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+      const e = after100and50(connect({ family }), { dsnOctets: 8 }); // as Linux does
+      e.fromPeer({ at: 50, acks: 100 }, [{ ...e.dataFin(50, 100), dsnOctets: 8 }]);
       e.fromHost({ at: 100, acks: 51, flags: "FA" }); // LAST_ACK
       // The peer has acknowledged that in a packet that was lost; in TIME_WAIT it speaks without a DSS.
       const first = e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []);
