@@ -247,8 +247,8 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
 
 /**
  * The same behind our DATA_FIN, which has no number on a subflow (RFC 8684 §3.3.3): who acknowledges one more than was
- * ever sent on the only subflow has gone on as plain TCP and means the host's FIN. So has a peer that is no Linux kernel
- * (which may be in TIME_WAIT) and repeats its FIN without a DSS while ours is unacknowledged.
+ * ever sent on the only subflow has gone on as plain TCP and means the host's FIN. So has a peer that repeats its FIN
+ * without a DSS while ours is unacknowledged, but for a Linux kernel: that may be in TIME_WAIT.
  */
 function endsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   if (options.present != 0 || !hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return false;
