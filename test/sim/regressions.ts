@@ -56,6 +56,9 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [715965, "the peer had fallen back behind our DATA_FIN, and what acknowledged the host's FIN was dropped"],
   [735251, "a box took the DATA_FIN away, the last that was to be said, again and again for ever"],
   [744529, "as 735251, and the plain FIN in its place was taken for an acknowledgement of our DATA_FIN"],
+  [744003, "all was closed while the TAN was shown in steps: the host's FIN was answered with too wide a window"],
+  [738973, "break before make, and the peer had fallen back: what it had sent did not get here before"],
+  [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));
