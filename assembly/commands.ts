@@ -161,7 +161,9 @@ function applyHandover(connection: Connection, at: usize): Reason {
   const mode: HandoverMode = load<u8>(at, Command.MODE);
   const active = connection.active;
   if (mode == HandoverMode.BREAK_BEFORE_MAKE && active != 0 && <u32>subflowAt(active).path != path) {
-    // Paper §5.4: the old subflow is gone before the new one is used.
+    // Paper §5.4: the old subflow is gone before the new one is used. But a peer that has shown no DATA_ACK may have
+    // fallen back, and takes no join then (RFC 8684 §3.1).
+    if (!hasFlag(connection, ConnectionFlag.CONFIRMED)) return Reason.NOT_ESTABLISHED;
     if (subflowOnPath(connection, path) == 0) {
       const obstacle = joinObstacle(connection, path);
       if (obstacle != Reason.NONE) return obstacle;

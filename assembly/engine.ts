@@ -24,7 +24,7 @@ import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
 import { closeEnd, closeExpired, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
 import { resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { danPullFire } from "./handover/dan-pull";
-import { poisonFire } from "./handover/poison";
+import { poisonCheck, poisonFire } from "./handover/poison";
 import { stallFire } from "./handover/stall";
 import { standbyJoin } from "./handover/standby";
 import { handoverCheckIdle, handoverEnd } from "./handover/switch";
@@ -163,11 +163,17 @@ function subflowTimer(subflow: Subflow, now: u64): void {
     }
   }
   if (due(subflow.pullUs, now)) danPullFire(connection, subflow);
-  if (due(subflow.stallUs, now)) stallFire(connection, subflow);
+  if (due(subflow.stallUs, now)) stallTimer(connection, subflow);
   const suspect = due(subflow.suspectUs, now);
   if (suspect) subflow.suspectUs = 0;
   armSubflow(subflow);
   if (suspect) poisonFire(connection, subflow); // may end it
+}
+
+function stallTimer(connection: Connection, subflow: Subflow): void {
+  const stale = subflowHas(subflow, SubflowBit.STALE);
+  stallFire(connection, subflow);
+  if (stale) poisonCheck(connection, 0); // silent for a hole, maybe: then it answers this question, and is stale again
 }
 
 function joinTimer(connection: Connection, subflow: Subflow): void {

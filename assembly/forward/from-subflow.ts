@@ -140,10 +140,14 @@ function initialHandshake(connection: Connection, subflow: Subflow, segment: Seg
   return peerThirdAck(connection, subflow, segment);
 }
 
+/** True if SEQ is near what the subflow can expect, and there is an ACK. */
+function nearby(subflow: Subflow, segment: Segment): bool {
+  return (segment.flags & TCP_ACK) != 0 && segment.segSeq - subflow.rcvSan + SEQUENCE_SPAN <= 2 * SEQUENCE_SPAN;
+}
+
 /** True if SEQ and ACK are near what the subflow can expect. */
 function acceptable(subflow: Subflow, segment: Segment): bool {
-  if ((segment.flags & TCP_ACK) == 0) return false;
-  if (segment.segSeq - subflow.rcvSan + SEQUENCE_SPAN > 2 * SEQUENCE_SPAN) return false;
+  if (!nearby(subflow, segment)) return false;
   return seqLeq(segment.segAck, subflow.ssnNxt) && subflow.ssnUna - segment.segAck + SEQUENCE_SPAN <= 2 * SEQUENCE_SPAN;
 }
 
@@ -166,6 +170,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     synOnEstablished(connection, subflow, segment);
     return;
   }
+  if (endsPlain(connection, subflow, segment, options) && fallBackToo(connection, segment)) return;
   if (!acceptable(subflow, segment)) {
     forgeAck(connection, subflow);
     dropSegment(segment, DropReason.OUT_OF_WINDOW);
@@ -238,6 +243,22 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
+}
+
+/**
+ * The same behind our DATA_FIN, which has no number on a subflow (RFC 8684 §3.3.3): who acknowledges one more than was
+ * ever sent on the only subflow has gone on as plain TCP and means the host's FIN. So has a peer that repeats its FIN
+ * without a DSS while ours is unacknowledged, but for a Linux kernel: that may be in TIME_WAIT.
+ */
+function endsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
+  if (options.present != 0 || !hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return false;
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER) || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
+  if (!nearby(subflow, segment)) return false;
+  if (segment.segAck == subflow.ssnNxt + 1) return true;
+  const known = ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN;
+  if ((segment.flags & TCP_FIN) == 0 || (connection.flags & known) != known) return false;
+  const peerFin = subflow.irs + <u32>(connection.peerFinDsn - connection.remoteIdsn);
+  return connection.dsnUna == connection.localFinDsn && segment.segSeq + segment.payloadLength == peerFin;
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */

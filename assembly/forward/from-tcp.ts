@@ -8,7 +8,7 @@ import {
   ConnectionState, Counter, DropReason, PacketFlag, Reason, SetOperationKind,
 } from "../abi";
 import {
-  Connection, connectionAt, ConnectionFlag, hasFlag, shownTan, tanFromDan, tsnFromDsn,
+  Connection, connectionAt, ConnectionFlag, hasFlag, shownTan, tsnFromDsn,
 } from "../connection/connection";
 import { connectionDestroy } from "../connection/lifecycle";
 import { findConnection } from "../connection/lookup";
@@ -116,8 +116,8 @@ function onConnection(connection: Connection, segment: Segment): void {
 function afterClose(connection: Connection, segment: Segment): void {
   if ((segment.flags & TCP_FIN) != 0) {
     const tsn = tsnFromDsn(connection, connection.peerFinDsn + 1);
-    const tan = tanFromDan(connection, connection.localFinDsn + 1);
-    forgeToHost(connection, tsn, tan, TCP_ACK, windowForHost(connection));
+    connection.shownDan = connection.dsnUna; // no steps any more: the window stands beside what is shown
+    forgeToHost(connection, tsn, shownTan(connection), TCP_ACK, windowForHost(connection));
   }
   dropSegment(segment, DropReason.CONSUMED);
 }

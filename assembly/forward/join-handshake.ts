@@ -239,6 +239,7 @@ function joinThirdAck(connection: Connection, subflow: Subflow, segment: Segment
   const inOrder = segment.segAck == subflow.ssnNxt && segment.segSeq == subflow.rcvSan;
   if (!carries || !inOrder) {
     dropSegment(segment, DropReason.NOT_ESTABLISHED);
+    if (segment.segAck != subflow.ssnNxt) refuseAck(segment);
     // Nothing else acknowledges our SYN: its option was taken away (RFC 8684 §3.7).
     if (inOrder && mptcp.count == 0) refuseStripped(connection, subflow);
     return true;
@@ -255,6 +256,16 @@ function joinThirdAck(connection: Connection, subflow: Subflow, segment: Segment
   established(connection, subflow);
   dropSegment(segment, DropReason.CONSUMED);
   return true;
+}
+
+/** It acknowledges another SYN/ACK than ours, of a join that is over: RST (RFC 9293 §3.10.7.4). */
+function refuseAck(segment: Segment): void {
+  if ((segment.flags & TCP_ACK) == 0) return;
+  const end = writeTcpRst(FORGE_OPTIONS, 0, RST_MPTCP_ERROR);
+  forgePacket(
+    Direction.WIRE, destinationOf(), sourceOf(), segment.destinationPort, segment.sourcePort,
+    segment.segAck, 0, TCP_RST, 0, end, 0, 0,
+  );
 }
 
 /** The handshake of `subflow` has lost its options on the way: it ends with RST. */

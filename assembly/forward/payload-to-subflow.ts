@@ -12,8 +12,8 @@
 // subflow is stale it goes out twice: as it was, and as a copy with fresh SSNs on the active subflow.
 // What numbers and which mapping octets have is found in piece.ts.
 
-import { Direction, DropReason, Counter, PacketFlag, TraceFlag } from "../abi";
-import { DEBUG } from "../config";
+import { Direction, DropReason, Counter, PacketFlag, SubflowState, TraceFlag } from "../abi";
+import { DEAD_END_TRIES, DEBUG } from "../config";
 import {
   Connection, ConnectionFlag, dsnFromTsn, hasFlag, sendTableOf, setFlag,
 } from "../connection/connection";
@@ -46,7 +46,7 @@ import {
 } from "./piece";
 import { otherFamily, rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
-import { fallBackToo } from "./teardown";
+import { fallBackToo, mapsAfresh } from "./teardown";
 
 /**
  * Writes the option for the piece at `p`: MP_CAPABLE with data for the opener's first octets, else a DSS. Octets that
@@ -216,6 +216,37 @@ function peerIsPlain(connection: Connection, dsn: Dsn): bool {
   return !dsnLt(dsn, connection.dsnUna) && seqLt(subflow.iss + <u32>(dsn - connection.localIdsn), subflow.ssnUna);
 }
 
+/**
+ * True if the peer, which is heard, has acknowledged all but the host's FIN, and that was sent again and again on the
+ * only subflow there ever was, into an open window: the path takes the DATA_FIN away (RFC 8684 §3.7). A plain FIN gets
+ * through.
+ */
+function finStripped(connection: Connection): bool {
+  if (connection.headTries < DEAD_END_TRIES || connection.dsnUna != connection.localFinDsn) return false;
+  if (connection.active == 0 || !neverJoined(connection) || mapsAfresh(connection)) return false;
+  const subflow = subflowAt(connection.active);
+  const heard = subflow.quietUs > connection.headUs && dsnGt(connection.peerWindowRight, connection.localFinDsn);
+  return heard && subflowHas(subflow, SubflowBit.INITIAL) && subflow.ssnUna == subflow.ssnNxt;
+}
+
+/** True if the active subflow is the only one there ever was; joins of ours may have gone out unanswered. */
+function neverJoined(connection: Connection): bool {
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) return false;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (index != connection.active && subflowAt(index).state != SubflowState.SYN_SENT) return false;
+  }
+  return true;
+}
+
+/**
+ * The host sends its first octet, or its FIN, again. What it acknowledges beside it is said first: what headAgain()
+ * makes the engine say leaves behind the host's own packet, and must not name an older SAN.
+ */
+function repeatsHead(connection: Connection, carrier: u32): void {
+  tellOthers(connection, 0);
+  headAgain(connection, carrier);
+}
+
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
 export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
   let dsn = dsnFromTsn(connection, segment.segSeq);
@@ -227,7 +258,8 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       dropSegment(segment, reason);
       return;
     }
-    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) headAgain(connection, connection.active);
+    if (finStripped(connection) && fallBackToo(connection, segment)) return;
+    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) repeatsHead(connection, connection.active);
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -248,7 +280,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
-  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) headAgain(connection, carrierOf(connection, dsn));
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) repeatsHead(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const end = dsn + <u64>segment.payloadLength;
   let reason = dsnGt(end, newFrom) ? mapLost(connection, segment, dsn, newFrom) : DropReason.NONE;

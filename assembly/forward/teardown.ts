@@ -361,10 +361,15 @@ export function fallBack(connection: Connection, reason: Reason): bool {
  */
 export function mayBecomePlain(connection: Connection, subflow: Subflow): bool {
   const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.PEER_FIN;
-  if (hasFlag(connection, obstacles) || !hasFlag(connection, ConnectionFlag.SHORT_DSN)) return false;
+  if (hasFlag(connection, obstacles) || mapsAfresh(connection)) return false;
   if (connection.subflowCount != 1 || !subflowHas(subflow, SubflowBit.INITIAL)) return false; // a join is under way
   const peers = <u32>(connection.rcvDsnMax - connection.remoteIdsn) == subflow.rcvHighest - subflow.irs;
   return peers && numbersAreHosts(connection, subflow);
+}
+
+/** True if the peer may be a Linux kernel and has sent octets, which it could send again under fresh SSNs. */
+export function mapsAfresh(connection: Connection): bool {
+  return !hasFlag(connection, ConnectionFlag.SHORT_DSN) && connection.rcvDsnMax != connection.remoteIdsn + 1;
 }
 
 /** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */

@@ -79,6 +79,12 @@ export function stallAsk(connection: Connection, subflow: Subflow): void {
   ask(connection, subflow);
 }
 
+/** The subflow that was asked is silent, and the connection stands on another: that one has to be heard instead. */
+function askNext(connection: Connection): void {
+  if (connection.active == 0 || subflowHas(subflowAt(connection.active), SubflowBit.STALE)) return;
+  stallAsk(connection, subflowAt(connection.active));
+}
+
 /** Sends a question; the silence is counted from now. */
 function ask(connection: Connection, subflow: Subflow): void {
   subflow.quietUs = nowUs();
@@ -104,8 +110,10 @@ export function stallDeclare(connection: Connection, subflow: Subflow): void {
   store<u32>(emitSubflowEvent(EventKind.SUBFLOW_STALE, Reason.TIMEOUT, subflow), 1, EventRecord.VALUE);
   if (connection.dsnUna != connection.dsnNxt) setFlag(connection, ConnectionFlag.KICK_DUE);
   reconsider(connection, true);
-  if (connection.active != subflowIndex(subflow)) kick(connection);
-  else if (connection.joinTries == 0) standbyNow(connection); // else a join is under way, or waits for its next try
+  if (connection.active != subflowIndex(subflow)) {
+    kick(connection);
+    if (subflowHas(subflow, SubflowBit.ASKED)) askNext(connection);
+  } else if (connection.joinTries == 0) standbyNow(connection); // else a join is under way, or waits for its next try
 }
 
 /**

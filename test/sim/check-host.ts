@@ -16,6 +16,7 @@ export function stackSends(record: ConnectionRecord, side: Side, p: Packet): voi
     host.granted = Math.max(host.granted, 1 + p.win);
     return;
   }
+  if (p.flags.includes("R")) host.hasReset = true;
   if (host.iss < 0 || p.flags.includes("R")) return;
   const seq = distance(host.iss, p.seq);
   const end = seq + p.payload.length;
@@ -55,6 +56,7 @@ export function stackGets(record: ConnectionRecord, side: Side, p: Packet, nativ
   }
   if (p.flags.includes("R")) host.wasReset = true;
   if (host.irs < 0 || p.flags.includes("R")) return;
+  if (record.gone[side] && host.hasReset) return; // passes as it is to a host that gave up, and will be refused
   const seq = distance(host.irs, p.seq);
   const end = seq + p.payload.length;
   if (p.payload.length > 0 && seq >= 1) {

@@ -34,6 +34,8 @@ export class SubflowCheck {
   private readonly arrived = new Ranges();
   private finArrived = -1;
   private peerAcknowledged = 0;
+  /** ACK field of the last packet that arrived. */
+  private lastAck = -1;
   private scale = 0;
   private peerScale = 0;
   private offered = { own: -1, peer: -1 };
@@ -84,6 +86,7 @@ export class SubflowCheck {
     this.arrived.add(left, right);
     if (p.flags.includes("F")) this.finArrived = right;
     if (!p.flags.includes("A") || this.iss < 0) return;
+    this.lastAck = p.ack;
     this.peerAcknowledged = Math.max(this.peerAcknowledged, distance(this.iss, p.ack));
     this.windowArrives(p, this.peerScale);
   }
@@ -121,7 +124,9 @@ export class SubflowCheck {
     if (p.flags.includes("R")) {
       const seq = distance(this.iss, p.seq);
       const most = this.nxt + 1 + this.reservable;
-      this.demand(seq >= 0 && seq <= most, () => `RST at ${seq}, sent are ${this.nxt}`);
+      // Who knows nothing of the subflow takes the number from the ACK field that it answers (RFC 9293 §3.5.2).
+      const answers = p.flags === "R" && p.seq === this.lastAck;
+      this.demand(answers || (seq >= 0 && seq <= most), () => `RST at ${seq}, sent are ${this.nxt}`);
       this.reset = true;
       return;
     }

@@ -105,6 +105,7 @@ export class Checkers implements Observer {
     for (const record of this.connections.values()) {
       if (kind === "CONNECTION_CLOSED" && record.token[side] === token) record.gone[side] = true;
       if (kind === "SUBFLOW_CLOSED" && reason === "POISONED" && record.token[side] === token) record.poisoned = true;
+      if (kind === "NEW_SUBFLOW" && record.token[side] === token) record.joined = true;
       const concerned = record.token[side] === token || record.token[side] === undefined;
       if (kind === "CONNECTION_FALLBACK" && concerned) record.fellBack[side] = true;
     }

@@ -37,8 +37,9 @@ export class HostRecord {
   /** What it was shown: right edge and acknowledgement. */
   shownEdge = 0;
   shownAcknowledged = 0;
-  /** It was shown a RST. */
+  /** It was shown a RST, or has sent one. */
   wasReset = false;
+  hasReset = false;
 
   /** Something of it is not acknowledged, and its peer's window is open. */
   get maySpeak(): boolean {
@@ -59,6 +60,8 @@ export class ConnectionRecord {
   readonly gone: Record<Side, boolean> = { a: false, b: false };
   /** An end has demanded checksums. */
   checksums = false;
+  /** It has had a second subflow: its ends do not go on as plain TCP any more. */
+  joined = false;
   /** An engine has given up a subflow with a hole that nothing fills. */
   poisoned = false;
   /** This side's engine had no room to keep a mapping, and so dropped a segment of its host. */

@@ -12,7 +12,7 @@ const FAULTS: { fault: number; name: string; seed: number; found: RegExp }[] = [
   { fault: 5, name: "FIN", seed: 66, found: /is shown a FIN at/ },
   { fault: 6, name: "wrap", seed: 2, found: /does not come to its end/ },
   { fault: 7, name: "join", seed: 13, found: /was reset/ },
-  { fault: 8, name: "re-injection", seed: 89, found: /does not come to its end/ },
+  { fault: 8, name: "re-injection", seed: 139, found: /does not come to its end/ },
   { fault: 9, name: "trim", seed: 2, found: /unreachable|come to its end/ },
   { fault: 10, name: "split", seed: 608, found: /mapped by/ },
   { fault: 11, name: "SACK projection", seed: 2, found: /SACK block/ },

@@ -49,14 +49,22 @@ function isExcused(ending: Ending): boolean {
   if (b === undefined && told) return true;
   // A plain connection has one path.
   if (s.lostPath > 0 && (record.fellBack.a || record.fellBack.b)) return true;
-  if (s.lostPath > 0 && hasNoOtherPath(s)) return true;
+  // What has been on several subflows cannot become plain (RFC 8684 §3.7), and needs a path that a join gets through.
+  if ((s.lostPath > 0 || record.joined) && hasNoOtherPath(s)) return true;
   return nativeMayGiveUp(ending) || isForgotten(ending) || SIDES.some((side) => isStuck(ending, side));
 }
 
-/** On all paths but the lost one a box takes away the options of joins. */
-function hasNoOtherPath({ paths, lostPath, boxes }: Scenario): boolean {
-  const stripped = boxes.filter(({ kind, strip }) => kind === "strip" && strip !== "thirdAck").map(({ path }) => path);
-  return new Set([lostPath, ...stripped]).size === paths;
+/**
+ * On all paths but the lost one a box takes away the options of joins. Where one takes all, that is the ADD_ADDR, too,
+ * without which nobody knows the server's address of another family.
+ */
+function hasNoOtherPath({ paths, lostPath, boxes, family, families }: Scenario): boolean {
+  const stripping = boxes.filter(({ kind, strip }) => kind === "strip" && strip !== "thirdAck");
+  const closed = new Set(stripping.map(({ path }) => path));
+  if (lostPath > 0) closed.add(lostPath);
+  if (stripping.some(({ strip }) => strip === "all"))
+    for (let i = 0; i < paths; i++) if (families[i] !== family) closed.add(i + 1);
+  return closed.size === paths;
 }
 
 /**

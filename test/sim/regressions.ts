@@ -50,6 +50,15 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [500836, "the only subflow was reset for a hole a moment after this end was through, which then took no join"],
   [700500, "the peer had fallen back, and its FIN, the first packet without a DSS, was taken for that of a subflow"],
   [705536, "as 8380, behind the peer's DATA_FIN: a plain host got old octets under fresh numbers, as new ones"],
+  [703523, "both subflows stood behind holes and took turns in being stale, and no DATA_ACK came that told of them"],
+  [703325, "MP_PRIO that a repeated FIN caused left behind its packet, with an older SAN"],
+  [713430, "as 6114, and the client was moved by hand before it found the subflow silent that it had moved to"],
+  [715965, "the peer had fallen back behind our DATA_FIN, and what acknowledged the host's FIN was dropped"],
+  [735251, "a box took the DATA_FIN away, the last that was to be said, again and again for ever"],
+  [744529, "as 735251, and the plain FIN in its place was taken for an acknowledgement of our DATA_FIN"],
+  [744003, "all was closed while the TAN was shown in steps: the host's FIN was answered with too wide a window"],
+  [738973, "break before make, and the peer had fallen back: what it had sent did not get here before"],
+  [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));

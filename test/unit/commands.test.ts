@@ -96,7 +96,9 @@ describe("HANDOVER", () => {
     expect(e.on(e.flow2, data(sent(e.hostData(0, 10))))).toHaveLength(1);
     const r = responder();
     expect(failed(r.scene.handover(2, abi.HandoverMode.BREAK_BEFORE_MAKE))).toEqual(["PEER_OPENS"]);
-    expect(r.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
+    const early = opener({ confirmed: false }); // the peer may have fallen back
+    expect(failed(early.scene.handover(2, abi.HandoverMode.BREAK_BEFORE_MAKE))).toEqual(["NOT_ESTABLISHED"]);
+    for (const one of [r, early]) expect(one.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
   });
 
   it("pins the path until HANDOVER_AUTO or until the path is lost", () => {

@@ -16,6 +16,8 @@ export interface TcpStackOptions extends Partial<ConnectionOptions> {
   addresses: string[];
   /** Octets that wait for the application at most. */
   receiveBuffer?: number;
+  /** Octets beyond the window are the peer's host's fault, and taken or not as they come. */
+  lenientWindow?: boolean;
 }
 
 const MTU_MIN = { 4: 552, 6: 1280 };
@@ -30,7 +32,7 @@ export function tupleKey(tuple: Tuple): string {
 }
 
 export class TcpStack implements Stack {
-  readonly o: ConnectionOptions & { receiveBuffer: number };
+  readonly o: ConnectionOptions & { receiveBuffer: number; lenientWindow: boolean };
   protected readonly addresses: Set<string>;
   protected readonly out: Emitted[] = [];
   protected readonly connections = new Map<string, TcpConnection>();
@@ -50,6 +52,7 @@ export class TcpStack implements Stack {
       issNear: undefined,
       sendBuffer: 262_144,
       receiveBuffer: 262_144,
+      lenientWindow: false,
       gso: 1,
       repacketise: 0.1,
       shortWrites: 0,
@@ -67,7 +70,7 @@ export class TcpStack implements Stack {
       remote: canonical(remote.address),
       remotePort: remote.port,
     };
-    const socket = new TcpSocket(this.o.receiveBuffer);
+    const socket = new TcpSocket(this.o);
     socket.connection = this.add(tuple, socket, false);
     socket.connection.connect(nowUs);
     return socket;
@@ -110,7 +113,7 @@ export class TcpStack implements Stack {
   protected incoming(packet: p.Packet, tuple: Tuple, nowUs: number): boolean {
     const accepted = this.listeners.get(packet.dport);
     if (accepted === undefined) return false;
-    const socket = new TcpSocket(this.o.receiveBuffer, accepted);
+    const socket = new TcpSocket(this.o, accepted);
     this.connections.delete(tupleKey(tuple));
     socket.connection = this.add(tuple, socket, true);
     return socket.connection.accept(packet, nowUs);
@@ -164,14 +167,18 @@ export class TcpStack implements Stack {
 export class TcpSocket implements Socket, Extension {
   connection!: TcpConnection;
   state: SocketState = "opening";
-  readonly lenientWindow = false;
+  readonly lenientWindow: boolean;
   private readonly capacity: number;
   private readonly accepted: ((socket: Socket) => void) | undefined;
   private readonly queue = new ReadQueue();
   private closing = false;
 
-  constructor(receiveBuffer: number, accepted?: (socket: Socket) => void) {
+  constructor(
+    { receiveBuffer, lenientWindow }: { receiveBuffer: number; lenientWindow: boolean },
+    accepted?: (socket: Socket) => void,
+  ) {
     this.capacity = receiveBuffer;
+    this.lenientWindow = lenientWindow;
     this.accepted = accepted;
   }
 

@@ -152,6 +152,77 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(kinds(out)).toContain("CONNECTION_FALLBACK");
   });
 
+  it("N-93 so does an acknowledgement of the host's FIN, which has no number on a subflow", () => {
+    const e = underWay(single[role]());
+    e.fromHost({ at: 100, acks: 50, flags: "FA" });
+    e.fromPeer({ at: 50, acks: 100 }, [e.dataAck(101)]);
+    const out = e.fromPeer({ at: 50, acks: 101, payload: 60, flags: "PA" }, []);
+    expect(out).toMatchObject({ verdict: "accept", toWire: [], packet: { seq: e.tan(50), ack: e.tsn(101) } });
+    expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+  });
+
+  it("N-93 so does a FIN without a DSS, again, of a peer that is no Linux kernel while ours is unacknowledged", () => {
+    const e = underWay(single[role]());
+    e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+    e.fromHost({ at: 100, acks: 51, flags: "FA" });
+    const out = e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []);
+    expect(out).toMatchObject({ verdict: "accept", toWire: [], packet: { seq: e.tan(50), ack: e.tsn(100) } });
+    expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+  });
+
+  it("N-93 so does one of a peer that has never sent an octet which it could map afresh", () => {
+    const e = single[role]();
+    e.hostData(0, 100);
+    e.fromPeer({ acks: 100 }, [e.dataAck(100)]);
+    const out = e.fromPeer({ acks: 100, flags: "FA" }, []);
+    expect(out).toMatchObject({ verdict: "accept", packet: { flags: "FA", seq: e.tan(0) } });
+    expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+  });
+
+  /** What becomes of the host's FIN, sent seven times, a second apart, behind `at` octets which the peer has. */
+  const finAgain = (e: Established, heard = true, at = 100, win = 500) =>
+    Array.from({ length: 7 }, () => {
+      const out = e.fromHost({ at, acks: 50, flags: "FA" });
+      e.scene.advance(1_000_000);
+      if (heard && connections(e) > 0) e.fromPeer({ at: 50, acks: at, win }, [e.dataAck(at)]);
+      return out.verdict === "accept" ? `plain ${out.packet?.flags}` : `${out.packet?.flags}`;
+    });
+
+  it("N-93 a DATA_FIN is taken away again and again, the peer is heard: the FIN is sent as plain TCP", () => {
+    const e = underWay(single[role]());
+    expect(finAgain(e)).toEqual(["A", "A", "A", "A", "A", "plain FA", "plain FA"]);
+    expect(connections(e)).toBe(0);
+  });
+
+  it("but not where the peer is silent, its window is closed, or it may be a Linux kernel", () => {
+    const unanswered = Array.from({ length: 7 }, () => "A");
+    expect(finAgain(underWay(single[role]()), false)).toEqual(unanswered);
+    expect(finAgain(underWay(single[role](), { dsnOctets: 8, danOctets: 8 }))).toEqual(unanswered);
+    const full = underWay(single[role]());
+    full.hostData(100, 500 << 7, { acks: 50 }, { flags: abi.PacketFlag.GSO | abi.PacketFlag.CHECKSUM_NOT_READY });
+    const end = 100 + (500 << 7);
+    full.fromPeer({ at: 50, acks: end, win: 0 }, [full.dataAck(end)]);
+    expect(finAgain(full, true, end, 0)).toEqual(unanswered);
+  });
+
+  it("but not of more than that, nor with an option, nor where another subflow has been", () => {
+    for (const e of [underWay(single[role]()), joined(role)]) {
+      e.hostData(0, 100);
+      e.fromPeer({ at: 50, acks: 100 }, [e.dataAck(100)]);
+      e.fromHost({ at: 100, acks: 50, flags: "FA" });
+      const isJoined = subflows(e) > 1;
+      for (const [acks, options] of isJoined
+        ? ([[101, []]] as const)
+        : ([
+            [102, []],
+            [101, [e.dataAck(101)]],
+          ] as const)) {
+        const out = e.fromPeer({ at: 50, acks }, [...options]);
+        expect(out).toMatchObject({ verdict: "drop", reason: "OUT_OF_WINDOW" });
+      }
+    }
+  });
+
   it("N-93 however much comes behind a hole: the octets that fill it decide", () => {
     const e = underWay(single[role]());
     for (let at = 110; at < 110 + 100 * 1000; at += 1000) {

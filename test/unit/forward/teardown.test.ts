@@ -161,10 +161,22 @@ describe.each(CASES)("closing, $role, IPv$family", ({ family, role }) => {
     expect(e.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(0);
   });
 
+  it("all is closed while the host is shown the acknowledgement in steps: the window stands beside the last one", () => {
+    const e = joined(role, { family });
+    for (let at = 0; at < 30_000; at += 1000) e.hostData(at, 1000);
+    e.fromPeer({}, [e.dataFin(0)]);
+    e.scene.handover(2);
+    e.fromHost({ at: 30_000, acks: 1, flags: "FA" });
+    const first = delivered(e.fromPeer({ flow: e.flow2 }, [e.dataAck(30_001)]));
+    expect(first.map(({ ack }) => (ack - e.tsn(0)) >>> 0)).not.toContain(30_001);
+    const [last] = delivered(e.fromHost({ at: 30_000, acks: 1, flags: "FA" }));
+    expect(last).toMatchObject({ flags: "A", ack: e.tsn(30_001), win: 500 });
+  });
+
   it("N-113 the last DATA_ACK is lost, and the peer has closed every subflow: its FINs stand for it", () => {
     for (const connect of [single[role], joined.bind(undefined, role)]) {
-      const e = after100and50(connect({ family }));
-      e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+      const e = after100and50(connect({ family }), { dsnOctets: 8 }); // as Linux does
+      e.fromPeer({ at: 50, acks: 100 }, [{ ...e.dataFin(50, 100), dsnOctets: 8 }]);
       e.fromHost({ at: 100, acks: 51, flags: "FA" }); // LAST_ACK
       // The peer has acknowledged that in a packet that was lost; in TIME_WAIT it speaks without a DSS.
       const first = e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []);

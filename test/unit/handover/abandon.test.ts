@@ -206,6 +206,18 @@ describe("moved because a path was lost", () => {
     expect(e.scene.counter(abi.Counter.SUBFLOWS_STALE)).toBe(1);
   });
 
+  it("where it is silent, and the connection stands on another by then, that one has to be heard", () => {
+    const e = joined();
+    e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });
+    e.scene.setPath(1, { address4: e.addresses.host });
+    e.answerJoin(e.scene.handover(1).toWire); // from now on this is flow2
+    e.fromPeer({ flow: e.flow2 });
+    let questions = 0;
+    for (let ms = 0; ms < 650; ms++) questions += unheard(e).length;
+    expect(e.scene.counter(abi.Counter.SUBFLOWS_STALE)).toBe(1);
+    expect(questions).toBe(1);
+  });
+
   it("any packet on it is answer enough", () => {
     const e = joined();
     e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });

@@ -102,6 +102,16 @@ describe("a hole whose octets are acknowledged at data level", () => {
     expect(poisoned(e)).toBe(0);
   });
 
+  it("N-109 nor has a DATA_ACK to move: what is silent for its hole is asked, and then closed", () => {
+    const e = rtt();
+    e.hostData(0, 1000);
+    for (let i = 0; i < 400; i++) e.scene.advance(1000); // silent: stale
+    e.hostData(0, 1000); // moves to the second one, and is lost there, too
+    const later = Array.from({ length: 400 }, () => e.scene.advance(5000).toWire).flat();
+    expect(resets(e, later)).toHaveLength(1);
+    expect(poisoned(e)).toBe(1);
+  });
+
   it("N-109 the path is joined anew when it is wanted again", () => {
     const { e } = holed(joined("opener"));
     for (let i = 0; i < 100; i++) {

@@ -128,6 +128,20 @@ describe("a silent subflow with octets in flight", () => {
     ]);
   });
 
+  it("N-110 a FIN says it of its subflow, too; nothing beside it names an older SAN than its own packet", () => {
+    const e = withRtt(20_000);
+    e.fromHost({ flags: "FA" });
+    e.scene.advance(250_000);
+    e.fromHost({ flags: "FA" });
+    e.peerData(0, 100, { flow: e.flow2, at: 0 });
+    e.scene.advance(250_000);
+    const out = e.fromHost({ flags: "FA", acks: 100 });
+    expect(stale(out)).toEqual([[1, 1]]);
+    const acks = e.on(e.flow2, sent(out)).map(({ ack }) => (ack - e.flow2.irs - 1) >>> 0);
+    expect(acks.length).toBeGreaterThan(1);
+    expect(new Set(acks)).toEqual(new Set([100]));
+  });
+
   it("N-114 of a super-packet both copies leave whole, in pieces that fit, every octet once under each mapping", () => {
     const e = withRtt(20_000);
     const length = 40_000;

@@ -264,6 +264,17 @@ describe("the peer joins, and something is in the way", () => {
     expect(subflows(e)).toBe(1);
   });
 
+  it("an ACK of another SYN/ACK than ours, of a join that is over, is answered with RST at the number it names", () => {
+    const e = responder();
+    const { flow, hmac } = answered(e);
+    const old = { ...flow, iss: (flow.iss + 5000) >>> 0 };
+    const out = e.fromPeer({ flow: old }, [p.joinAck(hmac)]);
+    expect(out).toMatchObject({ verdict: "drop", reason: "NOT_ESTABLISHED" });
+    expect(out.toWire).toMatchObject([{ flags: "R", seq: (old.iss + 1) >>> 0 }]);
+    expect(subflows(e)).toBe(2); // ours may yet be acknowledged
+    expect(e.fromPeer({ flow: old, flags: "RA" }, []).toWire).toEqual([]);
+  });
+
   it("N-42 at the subflow limit a further MP_JOIN is refused with RST, MP_TCPRST reason 1", () => {
     const e = responder({ config: { SUBFLOWS_PER_CONNECTION_MAX: 1 } });
     const out = inbound(e).syn();
