@@ -54,6 +54,27 @@ export function freshSubflow(connection: Connection): u32 {
 }
 
 /**
+ * The subflow for octets that have to move from `from`: that for new ones. Where it is `from` itself (the peer has them
+ * there, and has thrown them away or waits for the rest of their mapping) and something is in flight on it, rather one
+ * with nothing in flight, as Linux chooses: behind a hole they would wait for what the host sends only when they are
+ * acknowledged.
+ */
+function subflowForMoved(connection: Connection, from: u32): u32 {
+  const fresh = freshSubflow(connection);
+  if (fresh == 0 || fresh != from || !inFlight(subflowAt(fresh))) return fresh;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    const doubtful = subflowHas(subflow, SubflowBit.SUSPECT | SubflowBit.STALE);
+    if (subflowUsable(subflow) && !doubtful && !inFlight(subflow)) return index;
+  }
+  return fresh;
+}
+
+@inline function inFlight(subflow: Subflow): bool {
+  return subflow.ssnUna != subflow.ssnNxt;
+}
+
+/**
  * Gives octets [dsn, dsn + length) of the segment, at the address `at`, fresh SSN space on the subflow `index`. The
  * mapping is logged if there are checksums and it fits, or if they leave as one super-packet (where the log is full
  * they leave in pieces). NONE, or why they cannot be mapped.
@@ -136,7 +157,7 @@ export function pieceAt(connection: Connection, segment: Segment, dsn: Dsn, at: 
   let octets = min<u32>(run.length - offset, length);
   const moving = octetsToMove(run.subflow, run.ssn + offset, octets);
   if (moving != 0) {
-    const fresh = freshSubflow(connection);
+    const fresh = subflowForMoved(connection, run.subflow);
     if (fresh == 0) return DropReason.NO_USABLE_SUBFLOW;
     octets = min<u32>(moving, connection.mss);
     const reason = mapFresh(connection, segment, fresh, dsn, at, octets, false);

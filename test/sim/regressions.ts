@@ -50,6 +50,8 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [500836, "the only subflow was reset for a hole a moment after this end was through, which then took no join"],
   [700500, "the peer had fallen back, and its FIN, the first packet without a DSS, was taken for that of a subflow"],
   [705536, "as 8380, behind the peer's DATA_FIN: a plain host got old octets under fresh numbers, as new ones"],
+  [1000102699, "with checksums, octets of a mapping that was not whole yet were sent once more behind its own hole, for ever"],
+  [1000108211, "as 1000102699"],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));

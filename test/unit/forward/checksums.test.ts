@@ -192,6 +192,17 @@ describe.each(FAMILIES)("checksums of what the host sends (IPv%i)", (family) => 
     expect(rightMaps(e, e.on(e.flow2, sent(e.hostData(0, 1000))))).toEqual([[1, 1000]]);
   });
 
+  it("N-109 the peer waits for the rest of a mapping: what it has goes elsewhere, not behind the hole", () => {
+    const e = joined("opener", { family, ...DEMANDED });
+    for (const at of [0, 1000]) e.hostData(at, 1000);
+    e.fromPeer({ acks: 700 }, [e.dataAck(0)]);
+    expect(rightMaps(e, e.on(e.flow2, sent(e.hostData(0, 700))))).toEqual([[1, 700]]);
+    expect(rightMaps(e, e.on(e.initial, sent(e.hostData(700, 1300))))).toEqual([
+      [1, 1000],
+      [1001, 1000],
+    ]);
+  });
+
   it("N-92 a DATA_FIN, with the last octets, later with the same ones, and alone", () => {
     const e = responder({ family, ...DEMANDED });
     expect(rightMaps(e, sent(e.hostData(0, 500)))).toEqual([[1, 500]]);
