@@ -76,6 +76,7 @@ export interface Internals {
   mapLogFind(log: number, ssn: number, out: number): number;
   mapLogNext(log: number, ssn: number, end: number): number;
   mapLogTrim(log: number, san: number): void;
+  mapLogSweep(log: number, san: number): void;
   mapLogFree(log: number): void;
   mapLogCheck(log: number): number;
   mapLogMax(): number;

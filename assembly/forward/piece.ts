@@ -14,7 +14,7 @@ import { mapLogOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable } f
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
 import { carrierOf, headRestart } from "../handover/head";
-import { mapLogAppend, mapLogFind, mapLogHasRoom, mapLogNext } from "../mapping/map-log";
+import { mapLogAppend, mapLogFind, mapLogHasRoom, mapLogNext, mapLogSweep } from "../mapping/map-log";
 import { SEND_RESERVED, sendEntryAt, sendTableFind, sendTableMap, sendTableReserve } from "../mapping/send-table";
 import { OUT } from "../scratch";
 import { Dsn, dsnGt, dsnLt, seqLt, Ssn } from "../seq/space";
@@ -40,6 +40,17 @@ function logMap(connection: Connection, subflow: Subflow, segment: Segment, ssn:
   if (mapLogAppend(mapLogOf(subflow), ssn, length, sum)) return true;
   countDrop(DropReason.MAP_LOG_FULL);
   return false;
+}
+
+/**
+ * True if the mapping of octets from `dsn` and `ssn` on can be logged. A place each is left for the first octet that
+ * the subflow waits for and the first that the host waits for: no other is ever acknowledged before them.
+ */
+function logHasRoom(connection: Connection, subflow: Subflow, dsn: Dsn, ssn: Ssn): bool {
+  const log = mapLogOf(subflow);
+  const spare: u32 = ssn == subflow.ssnUna ? 0 : dsn == connection.dsnUna ? 1 : 2;
+  if (spare != 2 && !mapLogHasRoom(log, spare)) mapLogSweep(log, subflow.ssnUna);
+  return mapLogHasRoom(log, spare);
 }
 
 /** The subflow for new octets: the active one, but another if that is suspected of a hole (handover/poison.ts). */
@@ -85,8 +96,8 @@ export function mapFresh(
   const subflow = subflowAt(index);
   const checksums = hasFlag(connection, ConnectionFlag.CHECKSUM);
   // Numbers that are given and cannot be used would leave a hole.
-  if (checksums && !mapLogHasRoom(mapLogOf(subflow))) return DropReason.MAP_LOG_FULL;
   const ssn = subflow.ssnNxt;
+  if (checksums && !logHasRoom(connection, subflow, dsn, ssn)) return DropReason.MAP_LOG_FULL;
   if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, index, 0)) return DropReason.SEND_TABLE_FULL;
   subflow.ssnNxt = ssn + length;
   // What has to be cut gets its mappings piece by piece: a peer uses nothing of one with a checksum before it has all.
@@ -175,7 +186,7 @@ export function pieceAt(connection: Connection, segment: Segment, dsn: Dsn, at: 
   // is full it stays marked, which only says less.
   pieceLate = (run.flags & SEND_RESERVED) != 0;
   if (pieceLate) sendTableMap(table, dsn, pieceSsn, octets, pieceSubflow, 0);
-  return mappingOfPiece(connection, segment, at) ? DropReason.NONE : DropReason.MAP_LOG_FULL;
+  return mappingOfPiece(connection, segment, dsn, at) ? DropReason.NONE : DropReason.MAP_LOG_FULL;
 }
 
 /**
@@ -197,7 +208,7 @@ export function mapLost(connection: Connection, segment: Segment, dsn: Dsn, end:
  * The mapping for the piece: the logged one that contains its start (the piece ends with it), else the piece itself,
  * which runs into none. With checksums that is logged, too; false if there is no room.
  */
-function mappingOfPiece(connection: Connection, segment: Segment, at: usize): bool {
+function mappingOfPiece(connection: Connection, segment: Segment, dsn: Dsn, at: usize): bool {
   const subflow = subflowAt(pieceSubflow);
   const log = mapLogOf(subflow);
   pieceLogged = mapLogFind(log, pieceSsn, OUT);
@@ -208,6 +219,7 @@ function mappingOfPiece(connection: Connection, segment: Segment, at: usize): bo
     pieceMapSsn = pieceSsn;
     pieceMapLength = pieceLength;
     if (!checksums) return true;
+    if (!logHasRoom(connection, subflow, dsn, pieceSsn)) return false;
     if (!logMap(connection, subflow, segment, pieceSsn, pieceLength, at)) return false;
     pieceLogged = mapLogFind(log, pieceSsn, OUT);
   }

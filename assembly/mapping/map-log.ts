@@ -1,6 +1,6 @@
 import { check } from "../memory/check";
 import { RUN_SIZE, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
-import { San, Ssn, seqGeq, seqGt, seqLt } from "../seq/space";
+import { San, Ssn, seqGeq, seqGt, seqLeq, seqLt } from "../seq/space";
 
 // The log of a subflow's maps that have to be repeated as they were. A super-packet gets one DSS, and the
 // kernel copies it to every segment; a Linux receiver that holds a part of such a map resets the subflow if
@@ -109,9 +109,9 @@ export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32, sum: u32): bool
   return true;
 }
 
-/** True if one more map can surely be added, behind a change of a SEND table. */
-export function mapLogHasRoom(log: MapLog): bool {
-  return log.count < MAP_LOG_MAX && runsFree() > RUNS_BESIDE;
+/** True if one more map, and `spare` others, can surely be added, behind a change of a SEND table. */
+export function mapLogHasRoom(log: MapLog, spare: u32): bool {
+  return log.count + spare < MAP_LOG_MAX && runsFree() > RUNS_BESIDE;
 }
 
 /** Finds the logged map that contains `ssn`: stores its first SSN at `out`, its length at `out + 4`, its sum behind. */
@@ -162,6 +162,48 @@ export function mapLogTrim(log: MapLog, san: San): void {
     }
     dropHead(log);
   }
+}
+
+/** Forgets the maps that lie wholly below `san`, wherever they stand: mapLogTrim() leaves those behind an older one. */
+export function mapLogSweep(log: MapLog, san: San): void {
+  let to = log.head;
+  let at: u32 = 0;
+  log.count = 0;
+  for (let index = log.head; index != 0; index = chunkAt(index).next) {
+    const used: u32 = chunkAt(index).used;
+    for (let i: u32 = chunkAt(index).first; i < used; i++) {
+      const from = entryAt(index, i);
+      if (seqLeq(load<u32>(from) + lengthAt(from), san)) continue;
+      if (at == PER_CHUNK) {
+        to = chunkAt(to).next;
+        at = 0;
+      }
+      store<u64>(entryAt(to, at++), load<u64>(from));
+      log.count += 1;
+    }
+  }
+  closeBehind(log, to, at);
+}
+
+/** The log ends with the entry before `at` of the chunk `to`; all before are in use. */
+function closeBehind(log: MapLog, to: u32, at: u32): void {
+  if (log.count == 0) {
+    mapLogFree(log);
+    return;
+  }
+  for (let index = log.head; index != to; index = chunkAt(index).next) {
+    chunkAt(index).first = 0;
+    chunkAt(index).used = <u16>PER_CHUNK;
+  }
+  chunkAt(to).first = 0;
+  chunkAt(to).used = <u16>at;
+  for (let index = chunkAt(to).next; index != 0; ) {
+    const next = chunkAt(index).next;
+    runFree(index);
+    index = next;
+  }
+  chunkAt(to).next = 0;
+  log.tail = to;
 }
 
 function dropHead(log: MapLog): void {

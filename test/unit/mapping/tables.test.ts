@@ -186,6 +186,19 @@ describe.each(TEST_BUILDS)("map log (%s)", (build) => {
     expect(internals.mapLogFind(TABLE, 20, OUT)).toBe(1);
   });
 
+  it("swept, it keeps what is not acknowledged, in whatever order it came", () => {
+    const { internals } = load(build);
+    const starts = [40, 20, 0, 50, 10, 30, 60, 70];
+    for (let kept = 0; kept <= 80; kept += 10) {
+      for (const ssn of starts) internals.mapLogAppend(TABLE, u32(ssn - 35), 10, ssn);
+      internals.mapLogSweep(TABLE, u32(kept - 35));
+      expect(internals.mapLogCheck(TABLE)).toBe(1);
+      for (const ssn of starts) expect(internals.mapLogFind(TABLE, u32(ssn - 35), OUT)).toBe(ssn >= kept ? 1 : 0);
+      internals.mapLogFree(TABLE);
+      expect(internals.runsFree()).toBe(RUNS_TOTAL);
+    }
+  });
+
   it("has a limit and keeps what it holds", () => {
     const { internals } = loadInternals(build, { runs: 1000 });
     for (let i = 0; i < internals.mapLogMax(); i++) expect(internals.mapLogAppend(TABLE, i * 10, 10, 0)).toBe(1);
