@@ -41,8 +41,8 @@ import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } fr
 import { forgeAckToHost } from "./ack-to-tcp";
 import { capableFlags } from "./handshake";
 import {
-  freshSubflow, mapFresh, mapGap, mapLost, mapNew, pieceAt, pieceLate, pieceLength, pieceLogged, pieceMapLength,
-  pieceMapSsn, pieceMapSum, pieceSsn, pieceSubflow,
+  freshSubflow, mapFresh, mapGap, mapLost, mapNew, pieceAt, pieceLate, pieceLeaves, pieceLength, pieceLogged,
+  pieceMapLength, pieceMapSsn, pieceMapSum, pieceSsn, pieceSubflow,
 } from "./piece";
 import { otherFamily, rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
@@ -98,6 +98,7 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
 /** Book-keeping behind each piece that left. */
 function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32, isNew: bool): void {
   const fresh = isNew || pieceLate;
+  pieceLeaves(connection, subflow);
   stallWatch(subflow, pieceSsn == subflow.ssnUna && fresh);
   if (fresh) {
     rttStart(subflow, pieceSsn + octets);
@@ -269,8 +270,9 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
   const fits = octets <= hostRoom(connection, carrier);
   if (!fits) showMtu(connection, carrier, octets);
   // A super-packet may only leave whole under a mapping that is logged, as long as the kernel thinks it is, and in its
-  // own family.
-  const cut = superPacket && (trimmed || otherFamily(localAddress(carrier)));
+  // own family. With checksums a mapping that fits in one packet leaves in one (mapAnewWhatIsTooLong()).
+  const inOne = hasFlag(connection, ConnectionFlag.CHECKSUM) && segment.payloadLength <= connection.mss;
+  const cut = superPacket && (trimmed || inOne || otherFamily(localAddress(carrier)));
   const whole = fits && pieceLength == segment.payloadLength && !cut && !stallCopies(connection, carrier);
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);

@@ -10,11 +10,13 @@ import { Counter, DropReason } from "../abi";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf } from "../connection/connection";
 import { hostRoom, pieceMax, segmentOctets } from "../connection/mtu";
-import { mapLogOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable } from "../connection/subflow";
+import {
+  mapLogOf, noteParts, provenOf, setProven, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable, wholeFrom,
+} from "../connection/subflow";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
 import { carrierOf, headRestart } from "../handover/head";
-import { mapLogAppend, mapLogFind, mapLogHasRoom, mapLogNext, mapLogSweep } from "../mapping/map-log";
+import { mapLogAppend, mapLogFind, mapLogForget, mapLogHasRoom, mapLogNext, mapLogSweep } from "../mapping/map-log";
 import { SEND_RESERVED, sendEntryAt, sendTableFind, sendTableMap, sendTableReserve } from "../mapping/send-table";
 import { OUT } from "../scratch";
 import { Dsn, dsnGt, dsnLt, seqLt, Ssn } from "../seq/space";
@@ -101,7 +103,10 @@ export function mapFresh(
   if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, index, 0)) return DropReason.SEND_TABLE_FULL;
   subflow.ssnNxt = ssn + length;
   // What has to be cut gets its mappings piece by piece: a peer uses nothing of one with a checksum before it has all.
-  const whole = segmentOctets(connection, subflow, length, superPacket) <= hostRoom(connection, subflow);
+  // So does what may turn out to be too long in part: the router that says so has let the shorter ones pass.
+  const fits = segmentOctets(connection, subflow, length, superPacket) <= hostRoom(connection, subflow);
+  const most = pieceMax(connection, subflow);
+  const whole = fits && (length <= most || provenOf(subflow) >= most);
   if (checksums ? whole : superPacket) logMap(connection, subflow, segment, ssn, length, at);
   return DropReason.NONE;
 }
@@ -202,6 +207,26 @@ export function mapLost(connection: Connection, segment: Segment, dsn: Dsn, end:
     at += pieceLength;
   }
   return DropReason.NONE;
+}
+
+/**
+ * A router has refused what is longer than pieceMax(), which was `before`. A peer has all or nothing of a mapping that
+ * left in one packet, and nothing of these: their octets are mapped anew by what the host sends now. With checksums
+ * nobody could use a part of the old one, and the host may send no more than a part before that is acknowledged.
+ */
+export function mapAnewWhatIsTooLong(connection: Connection, subflow: Subflow, before: u32): void {
+  if (!hasFlag(connection, ConnectionFlag.CHECKSUM)) return;
+  setProven(subflow, 0);
+  const log = mapLogOf(subflow);
+  mapLogForget(log, wholeFrom(subflow), pieceMax(connection, subflow), before);
+  mapLogSweep(log, subflow.ssnUna);
+}
+
+/** The piece found last leaves under its mapping: in parts, if that was one packet and the piece is less. */
+export function pieceLeaves(connection: Connection, subflow: Subflow): void {
+  if (pieceLogged && pieceLength < pieceMapLength && pieceMapLength <= connection.mss) {
+    noteParts(subflow, pieceMapSsn + pieceMapLength);
+  }
 }
 
 /**

@@ -150,21 +150,40 @@ export function mapLogNext(log: MapLog, ssn: Ssn, end: Ssn): Ssn {
   return end;
 }
 
-/** Forgets the maps that lie wholly below `san`; one behind a map that does not, when that one goes. */
-export function mapLogTrim(log: MapLog, san: San): void {
+/**
+ * Forgets the maps that lie wholly below `san`; one behind a map that does not, when that one goes. Returns the octets
+ * of the longest of them that has at most `most`.
+ */
+export function mapLogTrim(log: MapLog, san: San, most: u32): u32 {
+  let longest: u32 = 0;
   while (log.head != 0) {
     const chunk = chunkAt(log.head);
     while (chunk.first < chunk.used) {
       const entry = entryAt(log.head, chunk.first);
-      if (seqGt(load<u32>(entry) + lengthAt(entry), san)) return;
+      const length = lengthAt(entry);
+      if (seqGt(load<u32>(entry) + length, san)) return longest;
+      if (length <= most && length > longest) longest = length;
       chunk.first += 1;
       log.count -= 1;
     }
     dropHead(log);
   }
+  return longest;
 }
 
-/** Forgets the maps that lie wholly below `san`, wherever they stand: mapLogTrim() leaves those behind an older one. */
+/** Forgets the maps from `ssn` on that have more than `less` octets, and `most` at most; mapLogSweep() frees their room. */
+export function mapLogForget(log: MapLog, ssn: Ssn, less: u32, most: u32): void {
+  for (let index = log.head; index != 0; index = chunkAt(index).next) {
+    const used: u32 = chunkAt(index).used;
+    for (let i: u32 = chunkAt(index).first; i < used; i++) {
+      const entry = entryAt(index, i);
+      const length = lengthAt(entry);
+      if (length > less && length <= most && seqGeq(load<u32>(entry), ssn)) store<u16>(entry, 0, 4);
+    }
+  }
+}
+
+/** Frees the room of maps that lie wholly below `san` behind an older one, and of those that mapLogForget() left. */
 export function mapLogSweep(log: MapLog, san: San): void {
   let to = log.head;
   let at: u32 = 0;
@@ -173,7 +192,7 @@ export function mapLogSweep(log: MapLog, san: San): void {
     const used: u32 = chunkAt(index).used;
     for (let i: u32 = chunkAt(index).first; i < used; i++) {
       const from = entryAt(index, i);
-      if (seqLeq(load<u32>(from) + lengthAt(from), san)) continue;
+      if (lengthAt(from) == 0 || seqLeq(load<u32>(from) + lengthAt(from), san)) continue;
       if (at == PER_CHUNK) {
         to = chunkAt(to).next;
         at = 0;

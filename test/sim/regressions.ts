@@ -50,9 +50,12 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [500836, "the only subflow was reset for a hole a moment after this end was through, which then took no join"],
   [700500, "the peer had fallen back, and its FIN, the first packet without a DSS, was taken for that of a subflow"],
   [705536, "as 8380, behind the peer's DATA_FIN: a plain host got old octets under fresh numbers, as new ones"],
-  [1000102699, "with checksums, octets of a mapping that was not whole yet were sent once more behind its own hole, for ever"],
+  [1000102699, "with checksums, octets of a mapping that was not whole were sent again behind its own hole, for ever"],
   [1000108211, "as 1000102699"],
   [700907, "with checksums a full map log kept back the first octet in flight, for which all the others waited"],
+  [1000104609, "with checksums, a router refused all of a super-packet but its end: the peer could use nothing of it"],
+  [1000102584, "with checksums, a router refused a packet; the host sent parts of it, of which the peer could use none"],
+  [1000102092, "as 1000102584"],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));

@@ -63,6 +63,14 @@ function rightMaps(e: Established, packets: p.Packet[]): [number, number][] {
   });
 }
 
+/** A packet as long as any of the host's gets through; returns its payload octets. */
+function proven(e: Established): number {
+  const mss = 1500 - (e.family === 6 ? 60 : 40) - (e.role === "opener" ? 24 : 20);
+  e.hostData(0, mss);
+  e.fromPeer({ acks: mss }, [e.dataAck(mss)]);
+  return mss;
+}
+
 const flagsOf = (outcome: Outcome) => outcome.packet && p.option(outcome.packet, "mpCapable")?.flags;
 
 describe.each(FAMILIES)("checksums are agreed on (IPv%i)", (family) => {
@@ -135,16 +143,40 @@ describe.each(FAMILIES)("checksums of what the host sends (IPv%i)", (family) => 
   it("N-92 packets, super-packets and octets sent again: each mapping has the sum of its octets", () => {
     for (const connect of [opener, responder]) {
       const e = connect({ family, ...DEMANDED });
-      expect(rightMaps(e, sent(e.hostData(0, 1)))).toEqual([[1, 1]]);
-      expect(rightMaps(e, sent(e.hostData(1, 999)))).toEqual([[2, 999]]);
-      expect(rightMaps(e, sent(e.hostData(1000, 5001, {}, GSO)))).toEqual([[1001, 5001]]);
-      expect(rightMaps(e, sent(e.hostData(6001, 1400)))).toEqual([[6002, 1400]]);
+      const start = proven(e);
+      const maps = (at: number, length: number, delivery = {}) =>
+        rightMaps(e, sent(e.hostData(start + at, length, {}, delivery))).map(([ssn, octets]) => [ssn - start, octets]);
+      expect(maps(0, 1)).toEqual([[1, 1]]);
+      expect(maps(1, 999)).toEqual([[2, 999]]);
+      expect(maps(1000, 5001, GSO)).toEqual([[1001, 5001]]);
+      expect(maps(6001, 1400)).toEqual([[6002, 1400]]);
       // Boundaries of its own: inside each mapping that was sent, whose octets are not all here any more.
-      expect(rightMaps(e, sent(e.hostData(500, 1000)))).toEqual([
+      expect(maps(500, 1000)).toEqual([
         [2, 999],
         [1001, 5001],
       ]);
-      expect(rightMaps(e, sent(e.hostData(4000, 1400)))).toEqual([[1001, 5001]]);
+      expect(maps(4000, 1400)).toEqual([[1001, 5001]]);
+    }
+  });
+
+  it("N-92 a super-packet has one mapping only when a packet as long as its parts has got through", () => {
+    const e = responder({ family, ...DEMANDED });
+    const mss = family === 4 ? 1440 : 1420;
+    const lengths = (at: number) => rightMaps(e, data(sent(e.hostData(at, 3 * mss, {}, GSO)))).map(([, octets]) => octets);
+    expect(lengths(0)).toEqual([mss, mss, mss]);
+    e.fromPeer({ acks: mss }, [e.dataAck(mss)]);
+    expect(lengths(3 * mss)).toEqual([3 * mss]);
+  });
+
+  it("N-107 a packet that a router refuses has left no trace at the peer: what the host sends now is mapped anew", () => {
+    const mss = family === 4 ? 1440 : 1420;
+    for (const inParts of [false, true]) {
+      const e = responder({ family, ...DEMANDED });
+      const refused = e.hostData(0, mss).octets as Uint8Array;
+      if (inParts) expect(rightMaps(e, sent(e.hostData(0, 500)))).toEqual([[1, mss]]); // and the peer may have these
+      e.scene.wire(routerError(refused, { mtu: 1300 }));
+      expect(rightMaps(e, sent(e.hostData(0, 500)))).toEqual([[1, inParts ? mss : 500]]);
+      expect(rightMaps(e, sent(e.hostData(500, 600)))).toEqual([inParts ? [1, mss] : [501, 600]]);
     }
   });
 
