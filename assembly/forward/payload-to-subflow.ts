@@ -37,7 +37,7 @@ import { forgePacket } from "../signalling/forge";
 import { mappingChecksum } from "../wire/checksum";
 import { writeCapableData, writeChecksum, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
-import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } from "./ack-to-subflow";
+import { ackToSubflow, sackBlocksBesideData, tellAll, tellOthers, writeProjectedSack } from "./ack-to-subflow";
 import { forgeAckToHost } from "./ack-to-tcp";
 import { capableFlags } from "./handshake";
 import {
@@ -217,6 +217,12 @@ function peerIsPlain(connection: Connection, dsn: Dsn): bool {
   return !dsnLt(dsn, connection.dsnUna) && seqLt(subflow.iss + <u32>(dsn - connection.localIdsn), subflow.ssnUna);
 }
 
+/** The host's segment repeats its first octet or its FIN, which the subflow `carrier` has carried. */
+function sentAgain(connection: Connection, carrier: u32): void {
+  tellAll(connection);
+  headAgain(connection, carrier);
+}
+
 /** Forwards a segment of the host with payload, FIN or both. takeHostAck() has been called. */
 export function payloadToSubflow(connection: Connection, segment: Segment, fin: bool): void {
   let dsn = dsnFromTsn(connection, segment.segSeq);
@@ -228,7 +234,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       dropSegment(segment, reason);
       return;
     }
-    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) headAgain(connection, connection.active);
+    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) sentAgain(connection, connection.active);
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -249,7 +255,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
-  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) headAgain(connection, carrierOf(connection, dsn));
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) sentAgain(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const end = dsn + <u64>segment.payloadLength;
   let reason = dsnGt(end, newFrom) ? mapLost(connection, segment, dsn, newFrom) : DropReason.NONE;
