@@ -167,6 +167,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     return;
   }
   if (!acceptable(subflow, segment)) {
+    if (acknowledgesPlainFin(connection, subflow, segment, options) && fallBackToo(connection, segment)) return;
     forgeAck(connection, subflow);
     dropSegment(segment, DropReason.OUT_OF_WINDOW);
     return;
@@ -238,6 +239,18 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
   if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
+}
+
+/**
+ * The same once more: on the only subflow there ever was the host's FIN, which has no number there, is acknowledged as if
+ * it had one. Nobody counts it but plain TCP.
+ */
+function acknowledgesPlainFin(
+  connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions,
+): bool {
+  if (options.present != 0 || (segment.flags & TCP_ACK) == 0 || segment.segAck != subflow.ssnNxt + 1) return false;
+  if (!hasFlag(connection, ConnectionFlag.LOCAL_FIN) || hasFlag(connection, ConnectionFlag.JOINED_EVER)) return false;
+  return subflow.state == SubflowState.ESTABLISHED && subflowHas(subflow, SubflowBit.INITIAL);
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */
