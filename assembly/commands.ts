@@ -161,6 +161,8 @@ function applyHandover(connection: Connection, at: usize): Reason {
   const mode: HandoverMode = load<u8>(at, Command.MODE);
   const active = connection.active;
   if (mode == HandoverMode.BREAK_BEFORE_MAKE && active != 0 && <u32>subflowAt(active).path != path) {
+    // RFC 8684 §3.1: until the peer has shown a DATA_ACK the connection may be plain TCP there, and takes no join.
+    if (!hasFlag(connection, ConnectionFlag.CONFIRMED)) return Reason.NOT_ESTABLISHED;
     // Paper §5.4: the old subflow is gone before the new one is used.
     if (subflowOnPath(connection, path) == 0) {
       const obstacle = joinObstacle(connection, path);

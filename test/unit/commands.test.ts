@@ -97,6 +97,9 @@ describe("HANDOVER", () => {
     const r = responder();
     expect(failed(r.scene.handover(2, abi.HandoverMode.BREAK_BEFORE_MAKE))).toEqual(["PEER_OPENS"]);
     expect(r.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
+    const plain = opener({ confirmed: false }); // as far as anybody can know
+    expect(failed(plain.scene.handover(2, abi.HandoverMode.BREAK_BEFORE_MAKE))).toEqual(["NOT_ESTABLISHED"]);
+    expect(plain.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
   });
 
   it("pins the path until HANDOVER_AUTO or until the path is lost", () => {

@@ -162,7 +162,8 @@ describe.each(FAMILIES)("checksums of what the host sends (IPv%i)", (family) => 
   it("N-92 a super-packet has one mapping only when a packet as long as its parts has got through", () => {
     const e = responder({ family, ...DEMANDED });
     const mss = family === 4 ? 1440 : 1420;
-    const lengths = (at: number) => rightMaps(e, data(sent(e.hostData(at, 3 * mss, {}, GSO)))).map(([, octets]) => octets);
+    const lengths = (at: number) =>
+      rightMaps(e, data(sent(e.hostData(at, 3 * mss, {}, GSO)))).map(([, octets]) => octets);
     expect(lengths(0)).toEqual([mss, mss, mss]);
     e.fromPeer({ acks: mss }, [e.dataAck(mss)]);
     expect(lengths(3 * mss)).toEqual([3 * mss]);

@@ -204,7 +204,7 @@ describe.each(TEST_BUILDS)("map log (%s)", (build) => {
     const lengths = [5, 20, 21, 30, 31, 20];
     const starts = lengths.map((_, i) => u32(-60 + lengths.slice(0, i).reduce((sum, length) => sum + length, 0)));
     const kept = () => starts.map((ssn) => internals.mapLogFind(TABLE, ssn, OUT));
-    starts.forEach((ssn, i) => internals.mapLogAppend(TABLE, ssn, lengths[i] as number, 0));
+    for (const [i, ssn] of starts.entries()) internals.mapLogAppend(TABLE, ssn, lengths[i] as number, 0);
     internals.mapLogForget(TABLE, u32(-34), 20, 30);
     expect(kept()).toEqual([1, 1, 1, 0, 1, 1]);
     internals.mapLogForget(TABLE, u32(-60), 20, 30);
