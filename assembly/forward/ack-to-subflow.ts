@@ -176,8 +176,8 @@ export function tellOthers(connection: Connection, carrier: u32): bool {
 }
 
 /**
- * tellOthers() before something may be forged on account of the host's segment: no packet shall say less than the segment
- * does. Nothing is left to be told then.
+ * tellOthers() before something may be forged on account of the host's segment: no packet shall say less than the
+ * segment does. Nothing is left to be told then.
  */
 export function tellAll(connection: Connection): void {
   tellOthers(connection, 0);

@@ -242,8 +242,8 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
 }
 
 /**
- * The same once more: on the only subflow there ever was the host's FIN, which has no number there, is acknowledged as if
- * it had one. Nobody counts it but plain TCP.
+ * The same once more: on the only subflow there ever was the host's FIN, which has no number there, is acknowledged
+ * as if it had one. Nobody counts it but plain TCP.
  */
 function acknowledgesPlainFin(
   connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions,

@@ -171,7 +171,9 @@ export function mapLogTrim(log: MapLog, san: San, most: u32): u32 {
   return longest;
 }
 
-/** Forgets the maps from `ssn` on that have more than `less` octets, and `most` at most; mapLogSweep() frees their room. */
+/**
+ * Forgets the maps from `ssn` on that have more than `less` octets, and `most` at most; mapLogSweep() frees their room.
+ */
 export function mapLogForget(log: MapLog, ssn: Ssn, less: u32, most: u32): void {
   for (let index = log.head; index != 0; index = chunkAt(index).next) {
     const used: u32 = chunkAt(index).used;
