@@ -61,7 +61,9 @@ export {
   sendTableTrim,
   sendTableUses,
 } from "./mapping/send-table";
-export { mapLogAppend, mapLogCheck, mapLogFind, mapLogFree, mapLogNext, mapLogTrim } from "./mapping/map-log";
+export {
+  mapLogAppend, mapLogCheck, mapLogFind, mapLogForget, mapLogFree, mapLogNext, mapLogSweep, mapLogTrim,
+} from "./mapping/map-log";
 export { recvTableAdd, recvTableCheck, recvTableFind, recvTableFree, recvTableTrim } from "./mapping/recv-table";
 export {
   rangesAdd,

@@ -75,7 +75,9 @@ export interface Internals {
   mapLogAppend(log: number, ssn: number, length: number, sum: number): number;
   mapLogFind(log: number, ssn: number, out: number): number;
   mapLogNext(log: number, ssn: number, end: number): number;
-  mapLogTrim(log: number, san: number): void;
+  mapLogTrim(log: number, san: number, most: number): number;
+  mapLogForget(log: number, ssn: number, less: number, most: number): void;
+  mapLogSweep(log: number, san: number): void;
   mapLogFree(log: number): void;
   mapLogCheck(log: number): number;
   mapLogMax(): number;

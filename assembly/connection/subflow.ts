@@ -40,6 +40,8 @@
 //    328     4  peerMtu                   octets: what the peer's MSS on this subflow allows; 0 = anything
 //    332     4  repeatDsn                 old octets under fresh SSNs (low half), counted by SubflowBit.REPEATS
 //    336    16  held                      ReceivedRanges: what the host has reported in SACK blocks, above the SAN
+//    352     4  proven                    payload octets of the longest packet that got through, with checksums only
+//    356     4  partsSsn                  behind the last mapping of which parts were sent, with checksums only
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 
@@ -50,7 +52,7 @@ import { RecvTable } from "../mapping/recv-table";
 import { ReceivedRanges } from "../mapping/received-ranges";
 import { check } from "../memory/check";
 import { slabAt, slabIndexOf } from "../memory/slab";
-import { San, Ssn } from "../seq/space";
+import { San, seqGt, seqLeq, Ssn } from "../seq/space";
 import { subflowCapacity, subflowSlab } from "./store";
 
 @inline const RECV_OFFSET: usize = 112;
@@ -58,6 +60,8 @@ import { subflowCapacity, subflowSlab } from "./store";
 @inline const MAP_LOG_OFFSET: usize = 144;
 @inline const REPEAT_DSN: usize = 332;
 @inline const HELD_OFFSET: usize = 336;
+@inline const PROVEN: usize = 352;
+@inline const PARTS_SSN: usize = 356;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
 @inline const MAP_SUMS_OFFSET: usize = 296;
@@ -181,6 +185,27 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 @inline export function setRepeatDsn(subflow: Subflow, dsn: u32): void {
   store<u32>(changetype<usize>(subflow), dsn, REPEAT_DSN);
+}
+
+/** Payload octets of the longest packet that is known to have got through; kept with checksums only. */
+@inline export function provenOf(subflow: Subflow): u32 {
+  return load<u32>(changetype<usize>(subflow), PROVEN);
+}
+
+@inline export function setProven(subflow: Subflow, octets: u32): void {
+  store<u32>(changetype<usize>(subflow), octets, PROVEN);
+}
+
+/** First SSN in flight that is in no mapping which was sent in parts: of those before, the peer may have some. */
+export function wholeFrom(subflow: Subflow): Ssn {
+  const parts = load<u32>(changetype<usize>(subflow), PARTS_SSN);
+  const inFlight = seqGt(parts, subflow.ssnUna) && seqLeq(parts, subflow.ssnNxt);
+  return inFlight ? parts : subflow.ssnUna;
+}
+
+/** A part of the mapping that ends before `end` leaves by itself. */
+export function noteParts(subflow: Subflow, end: Ssn): void {
+  if (seqGt(end, wholeFrom(subflow))) store<u32>(changetype<usize>(subflow), end, PARTS_SSN);
 }
 
 @inline export function mapSumsOf(subflow: Subflow): MapSums {

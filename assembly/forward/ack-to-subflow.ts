@@ -175,6 +175,16 @@ export function tellOthers(connection: Connection, carrier: u32): bool {
   return news;
 }
 
+/**
+ * tellOthers() before something may be forged on account of the host's segment: no packet shall say less than the
+ * segment does. Nothing is left to be told then.
+ */
+export function tellAll(connection: Connection): void {
+  tellOthers(connection, 0);
+  ackMoved = false;
+  windowMoved = false;
+}
+
 /** A pure ACK on `subflow` that says what the host's segment says: DATA_ACK and its SACK blocks. */
 function forgeHostAck(connection: Connection, subflow: Subflow): void {
   forgeAckWith(connection, subflow, writeProjectedSack(connection, subflow, FORGE_OPTIONS, SACK_BLOCKS_PURE));

@@ -12,7 +12,9 @@ import {
   clearFlag, Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
 import { rttAcknowledged } from "../connection/rtt";
-import { mapLogOf, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex } from "../connection/subflow";
+import {
+  mapLogOf, provenOf, setProven, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex, wholeFrom,
+} from "../connection/subflow";
 import { peerWindowUpdate, windowForHost } from "../connection/window";
 import { SEQUENCE_SPAN } from "../config";
 import { count, countAdd } from "../counters";
@@ -68,8 +70,10 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   const sanMoved = seqGt(san, subflow.ssnUna);
   const outstanding = seqLt(subflow.ssnUna, subflow.ssnNxt);
   if (sanMoved) {
+    const inParts = wholeFrom(subflow) != subflow.ssnUna;
     subflow.ssnUna = san;
-    mapLogTrim(mapLogOf(subflow), san);
+    const longest = mapLogTrim(mapLogOf(subflow), san, connection.mss);
+    if (longest > provenOf(subflow) && !inParts) setProven(subflow, longest);
     rttAcknowledged(subflow, san);
   }
   // A window is an edge only beside the DATA_ACK that was sent with it.

@@ -17,7 +17,7 @@ import {
   tanFromDan,
 } from "../connection/connection";
 import { findSubflow } from "../connection/lookup";
-import { clampedMtu, hostMtu, learnMtu, subflowMtu } from "../connection/mtu";
+import { clampedMtu, hostMtu, learnMtu, pieceMax, subflowMtu } from "../connection/mtu";
 import { Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowUsable } from "../connection/subflow";
 import { count } from "../counters";
 import { forgetMtu, mtuForHost, mtuShowable, noteShown } from "../handover/path-mtu";
@@ -33,6 +33,7 @@ import {
 } from "../wire/icmp";
 import { ipTotalLength } from "../wire/ip";
 import { failJoin } from "./join-handshake";
+import { mapAnewWhatIsTooLong } from "./piece";
 import { dropDescriptor } from "./segment";
 
 /** Handles the ICMP packet of `descriptor`, which came in. */
@@ -92,7 +93,11 @@ function tooBig(connection: Connection, subflow: Subflow, quote: IcmpQuote, desc
     dropDescriptor(descriptor, DropReason.ICMP_IGNORED);
     return;
   }
-  if (said < subflowMtu(subflow)) learnMtu(subflow, said);
+  if (said < subflowMtu(subflow)) {
+    const before = pieceMax(connection, subflow);
+    learnMtu(subflow, said);
+    mapAnewWhatIsTooLong(connection, subflow, before);
+  }
   const run = runInFlight(connection, subflow, quote.segSeq);
   const mtu = mtuForHost(connection, subflow);
   const known = hostMtu(connection);
@@ -126,8 +131,8 @@ function unreachable(connection: Connection, subflow: Subflow, quote: IcmpQuote,
 }
 
 /**
- * Verdict: the same error in the host's numbers, about the octet that was quoted in the subflow's, with `detail`. From a
- * router of the other family it takes an error of our own, about some octet in flight: its codes mean nothing there.
+ * Verdict: the same error in the host's numbers, about the octet that was quoted in the subflow's, with `detail`. From
+ * a router of the other family it takes an error of our own, about some octet in flight: its codes mean nothing there.
  */
 function translate(connection: Connection, run: u32, detail: u32, quote: IcmpQuote, descriptor: usize): void {
   count(Counter.ICMP_TRANSLATED);

@@ -37,12 +37,12 @@ import { forgePacket } from "../signalling/forge";
 import { mappingChecksum } from "../wire/checksum";
 import { writeCapableData, writeChecksum, writeDss } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_PSH } from "../wire/tcp";
-import { ackToSubflow, sackBlocksBesideData, tellOthers, writeProjectedSack } from "./ack-to-subflow";
+import { ackToSubflow, sackBlocksBesideData, tellAll, tellOthers, writeProjectedSack } from "./ack-to-subflow";
 import { forgeAckToHost } from "./ack-to-tcp";
 import { capableFlags } from "./handshake";
 import {
-  freshSubflow, mapFresh, mapGap, mapLost, mapNew, pieceAt, pieceLate, pieceLength, pieceLogged, pieceMapLength,
-  pieceMapSsn, pieceMapSum, pieceSsn, pieceSubflow,
+  freshSubflow, mapFresh, mapGap, mapLost, mapNew, pieceAt, pieceLate, pieceLeaves, pieceLength, pieceLogged,
+  pieceMapLength, pieceMapSsn, pieceMapSum, pieceSsn, pieceSubflow,
 } from "./piece";
 import { otherFamily, rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
@@ -98,6 +98,7 @@ function sendWhole(connection: Connection, segment: Segment, dsn: Dsn, fresh: bo
 /** Book-keeping behind each piece that left. */
 function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: u32, isNew: bool): void {
   const fresh = isNew || pieceLate;
+  pieceLeaves(connection, subflow);
   stallWatch(subflow, pieceSsn == subflow.ssnUna && fresh);
   if (fresh) {
     rttStart(subflow, pieceSsn + octets);
@@ -238,12 +239,9 @@ function neverJoined(connection: Connection): bool {
   return true;
 }
 
-/**
- * The host sends its first octet, or its FIN, again. What it acknowledges beside it is said first: what headAgain()
- * makes the engine say leaves behind the host's own packet, and must not name an older SAN.
- */
-function repeatsHead(connection: Connection, carrier: u32): void {
-  tellOthers(connection, 0);
+/** The host's segment repeats its first octet or its FIN, which the subflow `carrier` has carried. */
+function sentAgain(connection: Connection, carrier: u32): void {
+  tellAll(connection);
   headAgain(connection, carrier);
 }
 
@@ -259,7 +257,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
       return;
     }
     if (finStripped(connection) && fallBackToo(connection, segment)) return;
-    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) repeatsHead(connection, connection.active);
+    if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) sentAgain(connection, connection.active);
     noteFin(connection, dsn);
     sendFinAlone(connection, segment);
     return;
@@ -280,7 +278,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
     dsn += old;
   }
   const newFrom = connection.dsnNxt;
-  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) repeatsHead(connection, carrierOf(connection, dsn));
+  if (dsn == connection.dsnUna && dsnLt(dsn, newFrom)) sentAgain(connection, carrierOf(connection, dsn));
   const superPacket = (segment.packetFlags & PacketFlag.GSO) != 0 || segment.payloadLength > connection.mss;
   const end = dsn + <u64>segment.payloadLength;
   let reason = dsnGt(end, newFrom) ? mapLost(connection, segment, dsn, newFrom) : DropReason.NONE;
@@ -301,8 +299,9 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
   const fits = octets <= hostRoom(connection, carrier);
   if (!fits) showMtu(connection, carrier, octets);
   // A super-packet may only leave whole under a mapping that is logged, as long as the kernel thinks it is, and in its
-  // own family.
-  const cut = superPacket && (trimmed || otherFamily(localAddress(carrier)));
+  // own family. With checksums a mapping that fits in one packet leaves in one (mapAnewWhatIsTooLong()).
+  const inOne = hasFlag(connection, ConnectionFlag.CHECKSUM) && segment.payloadLength <= connection.mss;
+  const cut = superPacket && (trimmed || inOne || otherFamily(localAddress(carrier)));
   const whole = fits && pieceLength == segment.payloadLength && !cut && !stallCopies(connection, carrier);
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);

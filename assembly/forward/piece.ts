@@ -10,11 +10,13 @@ import { Counter, DropReason } from "../abi";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf } from "../connection/connection";
 import { hostRoom, pieceMax, segmentOctets } from "../connection/mtu";
-import { mapLogOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable } from "../connection/subflow";
+import {
+  mapLogOf, noteParts, provenOf, setProven, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable, wholeFrom,
+} from "../connection/subflow";
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
 import { carrierOf, headRestart } from "../handover/head";
-import { mapLogAppend, mapLogFind, mapLogHasRoom, mapLogNext } from "../mapping/map-log";
+import { mapLogAppend, mapLogFind, mapLogForget, mapLogHasRoom, mapLogNext, mapLogSweep } from "../mapping/map-log";
 import { SEND_RESERVED, sendEntryAt, sendTableFind, sendTableMap, sendTableReserve } from "../mapping/send-table";
 import { OUT } from "../scratch";
 import { Dsn, dsnGt, dsnLt, seqLt, Ssn } from "../seq/space";
@@ -42,6 +44,17 @@ function logMap(connection: Connection, subflow: Subflow, segment: Segment, ssn:
   return false;
 }
 
+/**
+ * True if the mapping of octets from `dsn` and `ssn` on can be logged. A place each is left for the first octet that
+ * the subflow waits for and the first that the host waits for: no other is ever acknowledged before them.
+ */
+function logHasRoom(connection: Connection, subflow: Subflow, dsn: Dsn, ssn: Ssn): bool {
+  const log = mapLogOf(subflow);
+  const spare: u32 = ssn == subflow.ssnUna ? 0 : dsn == connection.dsnUna ? 1 : 2;
+  if (spare != 2 && !mapLogHasRoom(log, spare)) mapLogSweep(log, subflow.ssnUna);
+  return mapLogHasRoom(log, spare);
+}
+
 /** The subflow for new octets: the active one, but another if that is suspected of a hole (handover/poison.ts). */
 export function freshSubflow(connection: Connection): u32 {
   const active = connection.active;
@@ -51,6 +64,27 @@ export function freshSubflow(connection: Connection): u32 {
     if (subflowUsable(subflow) && !subflowHas(subflow, SubflowBit.SUSPECT | SubflowBit.STALE)) return index;
   }
   return active;
+}
+
+/**
+ * The subflow for octets that have to move from `from`: that for new ones. Where it is `from` itself (the peer has them
+ * there, and has thrown them away or waits for the rest of their mapping) and something is in flight on it, rather one
+ * with nothing in flight, as Linux chooses: behind a hole they would wait for what the host sends only when they are
+ * acknowledged.
+ */
+function subflowForMoved(connection: Connection, from: u32): u32 {
+  const fresh = freshSubflow(connection);
+  if (fresh == 0 || fresh != from || !inFlight(subflowAt(fresh))) return fresh;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const subflow = subflowAt(index);
+    const doubtful = subflowHas(subflow, SubflowBit.SUSPECT | SubflowBit.STALE);
+    if (subflowUsable(subflow) && !doubtful && !inFlight(subflow)) return index;
+  }
+  return fresh;
+}
+
+@inline function inFlight(subflow: Subflow): bool {
+  return subflow.ssnUna != subflow.ssnNxt;
 }
 
 /**
@@ -64,12 +98,15 @@ export function mapFresh(
   const subflow = subflowAt(index);
   const checksums = hasFlag(connection, ConnectionFlag.CHECKSUM);
   // Numbers that are given and cannot be used would leave a hole.
-  if (checksums && !mapLogHasRoom(mapLogOf(subflow))) return DropReason.MAP_LOG_FULL;
   const ssn = subflow.ssnNxt;
+  if (checksums && !logHasRoom(connection, subflow, dsn, ssn)) return DropReason.MAP_LOG_FULL;
   if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, index, 0)) return DropReason.SEND_TABLE_FULL;
   subflow.ssnNxt = ssn + length;
   // What has to be cut gets its mappings piece by piece: a peer uses nothing of one with a checksum before it has all.
-  const whole = segmentOctets(connection, subflow, length, superPacket) <= hostRoom(connection, subflow);
+  // So does what may turn out to be too long in part: the router that says so has let the shorter ones pass.
+  const fits = segmentOctets(connection, subflow, length, superPacket) <= hostRoom(connection, subflow);
+  const most = pieceMax(connection, subflow);
+  const whole = fits && (length <= most || provenOf(subflow) >= most);
   if (checksums ? whole : superPacket) logMap(connection, subflow, segment, ssn, length, at);
   return DropReason.NONE;
 }
@@ -136,7 +173,7 @@ export function pieceAt(connection: Connection, segment: Segment, dsn: Dsn, at: 
   let octets = min<u32>(run.length - offset, length);
   const moving = octetsToMove(run.subflow, run.ssn + offset, octets);
   if (moving != 0) {
-    const fresh = freshSubflow(connection);
+    const fresh = subflowForMoved(connection, run.subflow);
     if (fresh == 0) return DropReason.NO_USABLE_SUBFLOW;
     octets = min<u32>(moving, connection.mss);
     const reason = mapFresh(connection, segment, fresh, dsn, at, octets, false);
@@ -154,7 +191,7 @@ export function pieceAt(connection: Connection, segment: Segment, dsn: Dsn, at: 
   // is full it stays marked, which only says less.
   pieceLate = (run.flags & SEND_RESERVED) != 0;
   if (pieceLate) sendTableMap(table, dsn, pieceSsn, octets, pieceSubflow, 0);
-  return mappingOfPiece(connection, segment, at) ? DropReason.NONE : DropReason.MAP_LOG_FULL;
+  return mappingOfPiece(connection, segment, dsn, at) ? DropReason.NONE : DropReason.MAP_LOG_FULL;
 }
 
 /**
@@ -173,10 +210,30 @@ export function mapLost(connection: Connection, segment: Segment, dsn: Dsn, end:
 }
 
 /**
+ * A router has refused what is longer than pieceMax(), which was `before`. A peer has all or nothing of a mapping that
+ * left in one packet, and nothing of these: their octets are mapped anew by what the host sends now. With checksums
+ * nobody could use a part of the old one, and the host may send no more than a part before that is acknowledged.
+ */
+export function mapAnewWhatIsTooLong(connection: Connection, subflow: Subflow, before: u32): void {
+  if (!hasFlag(connection, ConnectionFlag.CHECKSUM)) return;
+  setProven(subflow, 0);
+  const log = mapLogOf(subflow);
+  mapLogForget(log, wholeFrom(subflow), pieceMax(connection, subflow), before);
+  mapLogSweep(log, subflow.ssnUna);
+}
+
+/** The piece found last leaves under its mapping: in parts, if that was one packet and the piece is less. */
+export function pieceLeaves(connection: Connection, subflow: Subflow): void {
+  if (pieceLogged && pieceLength < pieceMapLength && pieceMapLength <= connection.mss) {
+    noteParts(subflow, pieceMapSsn + pieceMapLength);
+  }
+}
+
+/**
  * The mapping for the piece: the logged one that contains its start (the piece ends with it), else the piece itself,
  * which runs into none. With checksums that is logged, too; false if there is no room.
  */
-function mappingOfPiece(connection: Connection, segment: Segment, at: usize): bool {
+function mappingOfPiece(connection: Connection, segment: Segment, dsn: Dsn, at: usize): bool {
   const subflow = subflowAt(pieceSubflow);
   const log = mapLogOf(subflow);
   pieceLogged = mapLogFind(log, pieceSsn, OUT);
@@ -187,6 +244,7 @@ function mappingOfPiece(connection: Connection, segment: Segment, at: usize): bo
     pieceMapSsn = pieceSsn;
     pieceMapLength = pieceLength;
     if (!checksums) return true;
+    if (!logHasRoom(connection, subflow, dsn, pieceSsn)) return false;
     if (!logMap(connection, subflow, segment, pieceSsn, pieceLength, at)) return false;
     pieceLogged = mapLogFind(log, pieceSsn, OUT);
   }

@@ -1,6 +1,6 @@
 import { check } from "../memory/check";
 import { RUN_SIZE, runAlloc, runAt, runFree, runsFree } from "../memory/runs";
-import { San, Ssn, seqGeq, seqGt, seqLt } from "../seq/space";
+import { San, Ssn, seqGeq, seqGt, seqLeq, seqLt } from "../seq/space";
 
 // The log of a subflow's maps that have to be repeated as they were. A super-packet gets one DSS, and the
 // kernel copies it to every segment; a Linux receiver that holds a part of such a map resets the subflow if
@@ -109,9 +109,9 @@ export function mapLogAppend(log: MapLog, ssn: Ssn, length: u32, sum: u32): bool
   return true;
 }
 
-/** True if one more map can surely be added, behind a change of a SEND table. */
-export function mapLogHasRoom(log: MapLog): bool {
-  return log.count < MAP_LOG_MAX && runsFree() > RUNS_BESIDE;
+/** True if one more map, and `spare` others, can surely be added, behind a change of a SEND table. */
+export function mapLogHasRoom(log: MapLog, spare: u32): bool {
+  return log.count + spare < MAP_LOG_MAX && runsFree() > RUNS_BESIDE;
 }
 
 /** Finds the logged map that contains `ssn`: stores its first SSN at `out`, its length at `out + 4`, its sum behind. */
@@ -150,18 +150,81 @@ export function mapLogNext(log: MapLog, ssn: Ssn, end: Ssn): Ssn {
   return end;
 }
 
-/** Forgets the maps that lie wholly below `san`; one behind a map that does not, when that one goes. */
-export function mapLogTrim(log: MapLog, san: San): void {
+/**
+ * Forgets the maps that lie wholly below `san`; one behind a map that does not, when that one goes. Returns the octets
+ * of the longest of them that has at most `most`.
+ */
+export function mapLogTrim(log: MapLog, san: San, most: u32): u32 {
+  let longest: u32 = 0;
   while (log.head != 0) {
     const chunk = chunkAt(log.head);
     while (chunk.first < chunk.used) {
       const entry = entryAt(log.head, chunk.first);
-      if (seqGt(load<u32>(entry) + lengthAt(entry), san)) return;
+      const length = lengthAt(entry);
+      if (seqGt(load<u32>(entry) + length, san)) return longest;
+      if (length <= most && length > longest) longest = length;
       chunk.first += 1;
       log.count -= 1;
     }
     dropHead(log);
   }
+  return longest;
+}
+
+/**
+ * Forgets the maps from `ssn` on that have more than `less` octets, and `most` at most; mapLogSweep() frees their room.
+ */
+export function mapLogForget(log: MapLog, ssn: Ssn, less: u32, most: u32): void {
+  for (let index = log.head; index != 0; index = chunkAt(index).next) {
+    const used: u32 = chunkAt(index).used;
+    for (let i: u32 = chunkAt(index).first; i < used; i++) {
+      const entry = entryAt(index, i);
+      const length = lengthAt(entry);
+      if (length > less && length <= most && seqGeq(load<u32>(entry), ssn)) store<u16>(entry, 0, 4);
+    }
+  }
+}
+
+/** Frees the room of maps that lie wholly below `san` behind an older one, and of those that mapLogForget() left. */
+export function mapLogSweep(log: MapLog, san: San): void {
+  let to = log.head;
+  let at: u32 = 0;
+  log.count = 0;
+  for (let index = log.head; index != 0; index = chunkAt(index).next) {
+    const used: u32 = chunkAt(index).used;
+    for (let i: u32 = chunkAt(index).first; i < used; i++) {
+      const from = entryAt(index, i);
+      if (lengthAt(from) == 0 || seqLeq(load<u32>(from) + lengthAt(from), san)) continue;
+      if (at == PER_CHUNK) {
+        to = chunkAt(to).next;
+        at = 0;
+      }
+      store<u64>(entryAt(to, at++), load<u64>(from));
+      log.count += 1;
+    }
+  }
+  closeBehind(log, to, at);
+}
+
+/** The log ends with the entry before `at` of the chunk `to`; all before are in use. */
+function closeBehind(log: MapLog, to: u32, at: u32): void {
+  if (log.count == 0) {
+    mapLogFree(log);
+    return;
+  }
+  for (let index = log.head; index != to; index = chunkAt(index).next) {
+    chunkAt(index).first = 0;
+    chunkAt(index).used = <u16>PER_CHUNK;
+  }
+  chunkAt(to).first = 0;
+  chunkAt(to).used = <u16>at;
+  for (let index = chunkAt(to).next; index != 0; ) {
+    const next = chunkAt(index).next;
+    runFree(index);
+    index = next;
+  }
+  chunkAt(to).next = 0;
+  log.tail = to;
 }
 
 function dropHead(log: MapLog): void {

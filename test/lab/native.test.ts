@@ -129,7 +129,7 @@ describe("hosts that speak MPTCP themselves", () => {
     const status = (await scenario.shunt(name).command("status")) as { connections: unknown[] };
     await expectExact(scenario, await call.outcomes());
     for (const host of [scenario.client, scenario.server]) {
-      // Two kernels on two paths drop some of each other's data as out of window with nothing of ours between them, too.
+      // Two kernels on two paths drop some of each other's data as out of window, also with nothing of ours between.
       expect((await nativeTrouble(host)).filter((counter) => counter !== "NoDSSInWindow")).toEqual([]);
     }
     const [opened, accepted] = [await scenario.client.kernelCounters(), await scenario.server.kernelCounters()];

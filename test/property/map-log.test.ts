@@ -40,7 +40,7 @@ describe.each(TEST_BUILDS)("map log against its model (%s)", (build) => {
         else if (random.chance(0.7)) grow();
         else {
           san = Math.min(ssnNext, san + random.below(20));
-          internals.mapLogTrim(TABLE, u32(origin + san));
+          internals.mapLogTrim(TABLE, u32(origin + san), 0xffff);
           while (model[0] !== undefined && model[0].ssn + model[0].length <= san) model = model.slice(1);
           holes = holes.filter(([ssn]) => ssn >= san);
         }

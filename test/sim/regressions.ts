@@ -59,6 +59,21 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [744003, "all was closed while the TAN was shown in steps: the host's FIN was answered with too wide a window"],
   [738973, "break before make, and the peer had fallen back: what it had sent did not get here before"],
   [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],
+  [1000102699, "with checksums, octets of a mapping that was not whole were sent again behind its own hole, for ever"],
+  [1000108211, "as 1000102699"],
+  [700907, "with checksums a full map log kept back the first octet in flight, for which all the others waited"],
+  [1000104609, "with checksums, a router refused all of a super-packet but its end: the peer could use nothing of it"],
+  [
+    1000102584,
+    "with checksums, a router refused a packet; the host sent parts of it, of which the peer could use none",
+  ],
+  [1000102092, "as 1000102584"],
+  [1000103264, "an MP_PRIO on account of the host's FIN went out behind it, with an older acknowledgement"],
+  [1000110069, "as 700500, and its first word was an acknowledgement that counted the host's FIN"],
+  [
+    1000109401,
+    "told to break before it makes, the client gave up its subflow when the server had taken it for plain TCP",
+  ],
 ];
 
 export const PLAIN_SEEDS = new Set(REGRESSIONS.slice(0, PLAIN).map(([seed]) => seed));

@@ -9,59 +9,17 @@ import {
   type Flow,
   joined,
   listening,
-  low32,
   opener,
   opening,
   type Role,
-  responder,
   sent,
 } from "../../established.ts";
 import * as p from "../../packet.ts";
-import { routerError } from "../../packet-icmp.ts";
 import type { Outcome } from "../../scene.ts";
-import { data, single } from "./cases.ts";
+import { single } from "./cases.ts";
+import { DEMANDED, mapOf, rightMaps } from "./checksum-cases.ts";
 
-const GSO = { flags: abi.PacketFlag.GSO };
 const ROLES: Role[] = ["opener", "responder"];
-const DEMANDED = { checksum: true } as const;
-
-interface Map {
-  dsn: bigint;
-  ssn: number;
-  length: number;
-  fin: boolean;
-  checksum: number | undefined;
-}
-
-/** The mapping of a packet of ours, its DSN in full. */
-function mapOf(e: Established, packet: p.Packet): Map | undefined {
-  const capable = p.option(packet, "mpCapable");
-  if (capable?.dataLength !== undefined) {
-    return { dsn: e.dsn(0), ssn: 1, length: capable.dataLength, fin: false, checksum: capable.checksum };
-  }
-  const dss = p.option(packet, "dss");
-  if (dss?.dsn === undefined) return undefined;
-  const offset = Number(BigInt.asIntN(32, dss.dsn - low32(e.dsn(0))));
-  const { ssn = 0, length = 0, fin = false, checksum } = dss;
-  return { dsn: e.dsn(offset), ssn, length, fin, checksum };
-}
-
-/** The checksum that the mapping of the stream's octets ought to have. */
-function rightChecksum(e: Established, map: Map): number {
-  const offset = Number(BigInt.asIntN(64, map.dsn - e.dsn(0)));
-  const octets = p.payloadPattern(map.length - (map.fin ? 1 : 0), offset);
-  return p.dssChecksum(map.dsn, map.ssn, map.length, octets);
-}
-
-/** All mappings that leave, each with the right checksum, as [SSN, length]. */
-function rightMaps(e: Established, packets: p.Packet[]): [number, number][] {
-  return packets.flatMap((packet) => {
-    const map = mapOf(e, packet);
-    if (map === undefined) return [];
-    expect(map.checksum, p.show(packet)).toBe(rightChecksum(e, map));
-    return [[map.ssn, map.length] as [number, number]];
-  });
-}
 
 const flagsOf = (outcome: Outcome) => outcome.packet && p.option(outcome.packet, "mpCapable")?.flags;
 
@@ -128,105 +86,6 @@ describe.each(FAMILIES)("checksums are agreed on (IPv%i)", (family) => {
     expect(flagsOf(asked.hostSynAck())).toBe(0x81);
     asked.peerThirdAck({}, [p.capableAck(asked.peer.key, asked.ourKey, 0x81)]);
     expect(rightMaps(asked, sent(asked.hostData(0, 100)))).toEqual([[1, 100]]);
-  });
-});
-
-describe.each(FAMILIES)("checksums of what the host sends (IPv%i)", (family) => {
-  it("N-92 packets, super-packets and octets sent again: each mapping has the sum of its octets", () => {
-    for (const connect of [opener, responder]) {
-      const e = connect({ family, ...DEMANDED });
-      expect(rightMaps(e, sent(e.hostData(0, 1)))).toEqual([[1, 1]]);
-      expect(rightMaps(e, sent(e.hostData(1, 999)))).toEqual([[2, 999]]);
-      expect(rightMaps(e, sent(e.hostData(1000, 5001, {}, GSO)))).toEqual([[1001, 5001]]);
-      expect(rightMaps(e, sent(e.hostData(6001, 1400)))).toEqual([[6002, 1400]]);
-      // Boundaries of its own: inside each mapping that was sent, whose octets are not all here any more.
-      expect(rightMaps(e, sent(e.hostData(500, 1000)))).toEqual([
-        [2, 999],
-        [1001, 5001],
-      ]);
-      expect(rightMaps(e, sent(e.hostData(4000, 1400)))).toEqual([[1001, 5001]]);
-    }
-  });
-
-  it("N-92 what is too long for its path: each piece has its own mapping, of which the peer needs all", () => {
-    const e = opener({ family, ...DEMANDED });
-    const headers = family === 4 ? 40 : 60;
-    const mss = 1500 - headers - 24;
-    e.scene.wire(routerError(e.hostData(0, mss).octets as Uint8Array, { mtu: 1400 }));
-    const room = 1400 - headers - 20;
-    const pieces = [
-      [mss + 1, room],
-      [mss + 1 + room, mss - room],
-    ];
-    expect(rightMaps(e, data(sent(e.hostData(mss, mss))))).toEqual(pieces);
-    expect(rightMaps(e, data(sent(e.hostData(mss, mss))))).toEqual(pieces);
-    const lengths = rightMaps(e, data(sent(e.hostData(2 * mss, 3 * mss, {}, GSO)))).map(([, length]) => length);
-    expect(Math.max(...lengths)).toBe(room);
-  });
-
-  it("N-92 what comes early, and what fills its room", () => {
-    const e = opener({ family, ...DEMANDED });
-    const packets = [
-      [0, 100],
-      [300, 101],
-      [100, 51],
-      [151, 149],
-      [401, 1],
-    ].flatMap(([at = 0, length = 0]) => sent(e.hostData(at, length)));
-    expect(rightMaps(e, packets).sort(([a], [b]) => a - b)).toEqual([
-      [1, 100],
-      [101, 51],
-      [152, 149],
-      [301, 101],
-      [402, 1],
-    ]);
-    expect(rightMaps(e, sent(e.hostData(0, 402)))).toHaveLength(5);
-  });
-
-  it("N-92 octets that go under fresh SSNs, on the same subflow and on another", () => {
-    const e = joined("opener", { family, ...DEMANDED });
-    e.hostData(0, 1000);
-    e.fromPeer({ acks: 1000 }, [e.dataAck(0)]); // taken by the subflow, thrown away behind it
-    expect(rightMaps(e, data(sent(e.hostData(0, 700))))).toEqual([[1001, 700]]);
-    e.fromPeer({ flags: "RA", at: 0, acks: 1000 }, []);
-    expect(rightMaps(e, e.on(e.flow2, sent(e.hostData(0, 1000))))).toEqual([[1, 1000]]);
-  });
-
-  it("N-92 a DATA_FIN, with the last octets, later with the same ones, and alone", () => {
-    const e = responder({ family, ...DEMANDED });
-    expect(rightMaps(e, sent(e.hostData(0, 500)))).toEqual([[1, 500]]);
-    const alone = e.fromHost({ at: 500, flags: "FA" });
-    expect(rightMaps(e, sent(alone))).toEqual([[0, 1]]);
-    expect(rightMaps(e, sent(e.hostData(0, 500)))).toEqual([[1, 501]]);
-    const together = responder({ family, ...DEMANDED });
-    expect(rightMaps(together, sent(together.hostData(0, 333, { flags: "FPA" })))).toEqual([[1, 334]]);
-  });
-
-  it("N-92 with SACK blocks beside it a packet is no longer than without", () => {
-    const full = family === 4 ? 1440 : 1420;
-    for (const checksum of [false, true]) {
-      const e = responder({ family, checksum });
-      e.peerData(0, 100);
-      e.peerData(200, 100);
-      e.peerData(400, 100);
-      const blocks: [number, number][] = [
-        [e.tan(400), e.tan(500)],
-        [e.tan(200), e.tan(300)],
-      ];
-      const out = e.hostData(0, full - 20, { acks: 100, options: [p.sack(...blocks)] });
-      expect(out.packet && p.option(out.packet, "sack")?.blocks).toHaveLength(2);
-      expect(out.packet?.totalLength).toBeLessThanOrEqual(1500);
-      expect(out.packet?.checksumValid).toBe(true);
-    }
-  });
-
-  it("a segment whose mapping cannot be kept is not sent: it could not be sent again", () => {
-    const e = opener({ family, ...DEMANDED, build: "test" });
-    const outcomes = Array.from({ length: 30 }, (_, i) => e.hostData(i * 10, 10));
-    expect(outcomes.filter(({ verdict }) => verdict === "rewritten")).toHaveLength(24);
-    expect(outcomes.at(-1)).toMatchObject({ verdict: "drop", reason: "MAP_LOG_FULL" });
-    e.fromPeer({ acks: 240 }, [e.dataAck(240)]);
-    expect(rightMaps(e, sent(e.hostData(240, 10)))).toEqual([[241, 10]]);
   });
 });
 

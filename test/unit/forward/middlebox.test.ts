@@ -141,6 +141,21 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(out.events).toContainEqual(expect.objectContaining({ kind: "CONNECTION_FALLBACK", reason: "NO_DSS" }));
   });
 
+  it("N-93 so does the first acknowledgement of the host's FIN as if it had a number on the subflow", () => {
+    for (const payload of [0, 500]) {
+      const e = underWay(single[role]());
+      e.fromHost({ at: 100, acks: 50, flags: "FA" });
+      e.fromPeer({ at: 50, acks: 100 }, [e.dataAck(101)]);
+      expect(e.fromPeer({ at: 50, acks: 102, payload }, [])).toMatchObject({ reason: "OUT_OF_WINDOW" });
+      const out = e.fromPeer({ at: 50, acks: 101, payload }, []);
+      expect(out).toMatchObject({ verdict: "accept", toWire: [], packet: { seq: e.tan(50), ack: e.tsn(101) } });
+      expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+    }
+    const other = joined(role);
+    other.hostData(0, 10, { flags: "FPA" });
+    expect(other.fromPeer({ acks: 11 }, []).events).toEqual([]);
+  });
+
   it("N-93 so do four acknowledgements without a DSS in a row when the peer's DATA_FIN has come", () => {
     const e = underWay(single[role]());
     e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);

@@ -142,6 +142,18 @@ describe("a silent subflow with octets in flight", () => {
     expect(new Set(acks)).toEqual(new Set([100]));
   });
 
+  it.each([500, 0])("N-110 what that brings about says as much as the segment itself (%i octets)", (payload) => {
+    const e = withRtt(20_000);
+    const outs = [0, 100, 200].map((at) => {
+      e.scene.advance(250_000);
+      e.peerData(at, 100);
+      const out = sent(e.fromHost({ at: 0, acks: at + 100, flags: payload === 0 ? "FA" : "PA", payload }));
+      expect(new Set(e.on(e.initial, out).map(({ ack }) => ack))).toEqual(new Set([(e.initial.irs + at + 101) >>> 0]));
+      return out;
+    });
+    expect(outs[2]?.some((packet) => p.option(packet, "mpPrio"))).toBe(true);
+  });
+
   it("N-114 of a super-packet both copies leave whole, in pieces that fit, every octet once under each mapping", () => {
     const e = withRtt(20_000);
     const length = 40_000;

@@ -179,11 +179,42 @@ describe.each(TEST_BUILDS)("map log (%s)", (build) => {
     expect(internals.mapLogFind(TABLE, 20, OUT)).toBe(1);
     expect(view.getUint32(OUT, true)).toBe(u32(0xffff0000 + 64000));
     expect(view.getUint32(OUT + 4, true)).toBe(30000);
-    internals.mapLogTrim(TABLE, u32(0xffff0000 + 63999));
+    expect(internals.mapLogTrim(TABLE, u32(0xffff0000 + 63999), 65535)).toBe(0);
     expect(internals.mapLogFind(TABLE, 0xffff0000, OUT)).toBe(1);
-    internals.mapLogTrim(TABLE, u32(0xffff0000 + 64000));
+    expect(internals.mapLogTrim(TABLE, u32(0xffff0000 + 64000), 65535)).toBe(64000);
     expect(internals.mapLogFind(TABLE, 0xffff0000, OUT)).toBe(0);
     expect(internals.mapLogFind(TABLE, 20, OUT)).toBe(1);
+  });
+
+  it("swept, it keeps what is not acknowledged, in whatever order it came", () => {
+    const { internals } = load(build);
+    const starts = [40, 20, 0, 50, 10, 30, 60, 70];
+    for (let kept = 0; kept <= 80; kept += 10) {
+      for (const ssn of starts) internals.mapLogAppend(TABLE, u32(ssn - 35), 10, ssn);
+      internals.mapLogSweep(TABLE, u32(kept - 35));
+      expect(internals.mapLogCheck(TABLE)).toBe(1);
+      for (const ssn of starts) expect(internals.mapLogFind(TABLE, u32(ssn - 35), OUT)).toBe(ssn >= kept ? 1 : 0);
+      internals.mapLogFree(TABLE);
+      expect(internals.runsFree()).toBe(RUNS_TOTAL);
+    }
+  });
+
+  it("forgets by length, and says how long a map was that has got through", () => {
+    const { internals } = load(build);
+    const lengths = [5, 20, 21, 30, 31, 20];
+    const starts = lengths.map((_, i) => u32(-60 + lengths.slice(0, i).reduce((sum, length) => sum + length, 0)));
+    const kept = () => starts.map((ssn) => internals.mapLogFind(TABLE, ssn, OUT));
+    for (const [i, ssn] of starts.entries()) internals.mapLogAppend(TABLE, ssn, lengths[i] as number, 0);
+    internals.mapLogForget(TABLE, u32(-34), 20, 30);
+    expect(kept()).toEqual([1, 1, 1, 0, 1, 1]);
+    internals.mapLogForget(TABLE, u32(-60), 20, 30);
+    expect(kept()).toEqual([1, 1, 0, 0, 1, 1]);
+    internals.mapLogSweep(TABLE, u32(-60));
+    expect(internals.mapLogCheck(TABLE)).toBe(1);
+    expect(kept()).toEqual([1, 1, 0, 0, 1, 1]);
+    expect(internals.mapLogTrim(TABLE, 1000, 20)).toBe(20);
+    expect(kept()).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(internals.runsFree()).toBe(RUNS_TOTAL);
   });
 
   it("has a limit and keeps what it holds", () => {
