@@ -44,7 +44,7 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
     const call = scenario.call({ ...amountFrom(pairing, "native", 8 * MB), ...pairing.call });
     await expectExact(scenario, await call.outcomes());
     for (const network of ["wifi", "ethernet"]) {
-      await expectCarried(scenario, network, amountFrom(pairing, "native", MB));
+      await expectCarried(scenario, network, amountFrom(pairing, "native", MB / 5));
     }
     const lost = (await scenario.wire("ethernet"))[pairing.toProxied].drops.loss;
     expect(lost, "packets lost on the way").toBeGreaterThan(0);

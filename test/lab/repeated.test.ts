@@ -61,5 +61,6 @@ it("N-86 a hundred handovers under load, commanded by both ends: every byte, and
   }
   hurry(scenario, [call]);
   await expectExact(scenario, await call.outcomes());
-  for (const network of ["wifi", "ethernet"]) await expectCarried(scenario, network, { up: MB, down: MB });
+  // The next command comes as soon as the first octets have moved: a visit may carry no more than those.
+  for (const network of ["wifi", "ethernet"]) await expectCarried(scenario, network, { up: MB / 5, down: MB / 5 });
 });
