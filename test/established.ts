@@ -339,6 +339,17 @@ export class Established {
     return this;
   }
 
+  /** The peer opens a third subflow on path 2, from another port. */
+  joinThird(): Flow {
+    const flow = { ...this.flow2, remotePort: 40002, iss: 0, irs: 8e6 };
+    const syn = [p.mss(1460), p.sackOk, p.joinSyn(this.ourToken, 88, 2)];
+    const synAck = this.fromPeer({ flow, flags: "S", at: -1, ack: 0 }, syn).toWire[0] as p.Packet;
+    const nonce = p.option(synAck, "mpJoin")?.nonce as number;
+    const third = { ...flow, iss: synAck.seq };
+    this.fromPeer({ flow: third }, [p.joinAck(p.joinHmacA(this.peer.key, this.ourKey, 88, nonce))]);
+    return third;
+  }
+
   /** The second subflow; throws if there is none. */
   get flow2(): Flow {
     if (this.second === undefined) throw new Error("there is no second subflow");

@@ -27,7 +27,7 @@ import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { carrierOf, headAgain, headRestart } from "../handover/head";
 import { showMtu } from "../handover/path-mtu";
-import { stallCopies, stallWatch } from "../handover/stall";
+import { stallCopyTo, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { sendTableCheck } from "../mapping/send-table";
 import { check } from "../memory/check";
@@ -134,12 +134,12 @@ function sendPiece(connection: Connection, dsn: Dsn, at: usize, push: u32, fresh
 }
 
 /**
- * The piece found last lies on a stale subflow: sends it there once more, and makes the copy on the active
- * subflow the piece to be sent. From now on the octets are mapped there.
+ * The piece found last lies on a stale subflow: sends it there once more, and makes the copy on the subflow `to` the
+ * piece to be sent. From now on the octets are mapped there.
  */
-function copyPiece(connection: Connection, segment: Segment, dsn: Dsn, at: usize): DropReason {
+function copyPiece(connection: Connection, segment: Segment, to: u32, dsn: Dsn, at: usize): DropReason {
   sendPiece(connection, dsn, at, 0, false);
-  const reason = mapFresh(connection, segment, connection.active, dsn, at, pieceLength, false);
+  const reason = mapFresh(connection, segment, to, dsn, at, pieceLength, false);
   if (reason != DropReason.NONE) return reason;
   count(Counter.REINJECTED);
   if (dsn == connection.dsnUna) headRestart(connection);
@@ -159,8 +159,9 @@ function sendPieces(connection: Connection, segment: Segment, dsn: Dsn, newFrom:
       return;
     }
     cutToPath(connection);
-    if (stallCopies(connection, subflowAt(pieceSubflow))) {
-      const copied = copyPiece(connection, segment, dsn, at);
+    const to = stallCopyTo(connection, subflowAt(pieceSubflow), dsn);
+    if (to != 0) {
+      const copied = copyPiece(connection, segment, to, dsn, at);
       if (copied != DropReason.NONE) {
         dropSegment(segment, copied);
         return;
@@ -302,7 +303,7 @@ export function payloadToSubflow(connection: Connection, segment: Segment, fin: 
   // own family. With checksums a mapping that fits in one packet leaves in one (mapAnewWhatIsTooLong()).
   const inOne = hasFlag(connection, ConnectionFlag.CHECKSUM) && segment.payloadLength <= connection.mss;
   const cut = superPacket && (trimmed || inOne || otherFamily(localAddress(carrier)));
-  const whole = fits && pieceLength == segment.payloadLength && !cut && !stallCopies(connection, carrier);
+  const whole = fits && pieceLength == segment.payloadLength && !cut && stallCopyTo(connection, carrier, dsn) == 0;
   if (whole && (pieceLogged || !superPacket)) sendWhole(connection, segment, dsn, !dsnLt(dsn, newFrom));
   else sendPieces(connection, segment, dsn, newFrom);
 }

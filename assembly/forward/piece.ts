@@ -16,6 +16,7 @@ import {
 import { count, countDrop } from "../counters";
 import { Fault, faulty } from "../faults";
 import { carrierOf, headRestart } from "../handover/head";
+import { idleSubflow } from "../handover/switch";
 import { mapLogAppend, mapLogFind, mapLogForget, mapLogHasRoom, mapLogNext, mapLogSweep } from "../mapping/map-log";
 import { SEND_RESERVED, sendEntryAt, sendTableFind, sendTableMap, sendTableReserve } from "../mapping/send-table";
 import { OUT } from "../scratch";
@@ -74,17 +75,9 @@ export function freshSubflow(connection: Connection): u32 {
  */
 function subflowForMoved(connection: Connection, from: u32): u32 {
   const fresh = freshSubflow(connection);
-  if (fresh == 0 || fresh != from || !inFlight(subflowAt(fresh))) return fresh;
-  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    const subflow = subflowAt(index);
-    const doubtful = subflowHas(subflow, SubflowBit.SUSPECT | SubflowBit.STALE);
-    if (subflowUsable(subflow) && !doubtful && !inFlight(subflow)) return index;
-  }
-  return fresh;
-}
-
-@inline function inFlight(subflow: Subflow): bool {
-  return subflow.ssnUna != subflow.ssnNxt;
+  if (fresh == 0 || fresh != from || subflowAt(fresh).ssnUna == subflowAt(fresh).ssnNxt) return fresh;
+  const idle = idleSubflow(connection);
+  return idle == 0 ? fresh : idle;
 }
 
 /**

@@ -14,10 +14,11 @@ import {
 } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
 import { count } from "../counters";
+import { Dsn } from "../seq/space";
 import { probeSubflow } from "../signalling/probe";
 import { kick } from "./kick";
 import { standbyNow } from "./standby";
-import { reconsider } from "./switch";
+import { idleSubflow, reconsider } from "./switch";
 
 /** How long a subflow with octets in flight may be silent, in microseconds. */
 function patienceUs(subflow: Subflow): u64 {
@@ -134,9 +135,15 @@ export function revive(connection: Connection, subflow: Subflow, lost: bool): vo
   reconsider(connection, true);
 }
 
-/** True if what is mapped to `subflow` must also be sent on the active one. */
-@inline export function stallCopies(connection: Connection, subflow: Subflow): bool {
-  if (!subflowHas(subflow, SubflowBit.STALE)) return false;
+/**
+ * Index of the subflow on which the octets from `dsn` on, mapped to `subflow`, must also be sent, 0 = none: the active
+ * one. The host's first octet rather goes where nothing is in flight, as Linux sends what it repeats: all the others
+ * wait for it, and so may the host before it fills the hole that it would stand behind.
+ */
+@inline export function stallCopyTo(connection: Connection, subflow: Subflow, dsn: Dsn): u32 {
+  if (!subflowHas(subflow, SubflowBit.STALE)) return 0;
   const active = connection.active;
-  return active != 0 && active != subflowIndex(subflow) && !subflowHas(subflowAt(active), SubflowBit.STALE);
+  if (active == 0 || active == subflowIndex(subflow) || subflowHas(subflowAt(active), SubflowBit.STALE)) return 0;
+  const idle = dsn == connection.dsnUna ? idleSubflow(connection) : 0;
+  return idle == 0 ? active : idle;
 }

@@ -62,6 +62,22 @@ function chooseActive(connection: Connection): u32 {
   return best;
 }
 
+/** Index of the best subflow in good health with nothing in flight, the active one before all others; 0 = none. */
+export function idleSubflow(connection: Connection): u32 {
+  if (connection.active != 0 && isFree(subflowAt(connection.active))) return connection.active;
+  let best: u32 = 0;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    if (!isFree(subflowAt(index))) continue;
+    if (best == 0 || isBetter(connection, subflowAt(index), subflowAt(best))) best = index;
+  }
+  return best;
+}
+
+function isFree(subflow: Subflow): bool {
+  const doubtful = subflowHas(subflow, SubflowBit.STALE | SubflowBit.SUSPECT);
+  return subflowUsable(subflow) && !doubtful && subflow.ssnUna == subflow.ssnNxt;
+}
+
 /**
  * Chooses again and moves new data there. `tellPeer`: the choice is ours (policy, command, a lost path), so
  * the peer is asked by MP_PRIO to send there, too; false when the peer itself asked for it.

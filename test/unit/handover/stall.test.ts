@@ -128,6 +128,23 @@ describe("a silent subflow with octets in flight", () => {
     ]);
   });
 
+  it("N-110 the first octet goes where nothing is in flight, not behind what the active subflow may never bring", () => {
+    const e = withRtt(20_000);
+    const third = e.joinThird();
+    e.hostData(0, 1000);
+    e.scene.handover(2);
+    e.hostData(1000, 1000);
+    const outs = [1, 2].map(() => {
+      e.scene.advance(250_000);
+      for (const flow of [e.initial, e.flow2]) e.fromPeer({ flow }, [e.dataAck(0)]);
+      return sent(e.hostData(0, 2000));
+    });
+    expect(outs.map((out) => data(e.on(third, out)).length)).toEqual([0, 1]);
+    const octets = data(e.on(third, outs[1] as p.Packet[])).map((packet) => p.option(packet, "dss"));
+    expect(octets).toMatchObject([{ dsn: BigInt.asUintN(32, e.dsn(0)), ssn: 1, length: 1000 }]);
+    expect(data(e.on(e.flow2, outs[1] as p.Packet[]))).toHaveLength(1); // the others stay
+  });
+
   it("N-110 a FIN says it of its subflow, too; nothing beside it names an older SAN than its own packet", () => {
     const e = withRtt(20_000);
     e.fromHost({ flags: "FA" });

@@ -188,13 +188,7 @@ describe("a path that the peer has joined twice", () => {
   /** A responder's connection with two subflows on path 2, from two addresses of the peer. */
   function twice(): { e: Established; third: Flow } {
     const e = joined("responder");
-    const flow = { ...e.flow2, remotePort: 40002, iss: 0, irs: 8e6 };
-    const syn = e.fromPeer({ flow, flags: "S", at: -1, ack: 0 }, [p.mss(1460), p.sackOk, p.joinSyn(e.ourToken, 88, 2)]);
-    const synAck = syn.toWire[0] as p.Packet;
-    const nonce = p.option(synAck, "mpJoin")?.nonce as number;
-    const third = { ...flow, iss: synAck.seq };
-    e.fromPeer({ flow: third }, [p.joinAck(p.joinHmacA(e.peer.key, e.ourKey, 88, nonce))]);
-    return { e, third };
+    return { e, third: e.joinThird() };
   }
 
   it("a handover there is done with the first data on either", () => {
