@@ -41,8 +41,8 @@ import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, fallBackToo, maybeCloseSubflows, mayBecomePlain, peerFail, peerFastclose, peerSubflowFin,
-  peerSubflowReset, resetBoth, subflowCloseProgress,
+  answerAfterReset, fallBackToo, maybeCloseSubflows, mayBecomePlain, mayJoinAgain, peerFail, peerFastclose,
+  peerSubflowFin, peerSubflowReset, resetBoth, subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -184,7 +184,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     return;
   }
   if (showsPlain(connection, subflow, segment, options)) {
-    if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) {
+    if (mayJoinAgain(connection)) {
       dropSegment(segment, DropReason.CONSUMED);
       giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
       return;

@@ -372,6 +372,22 @@ export function mapsAfresh(connection: Connection): bool {
   return !hasFlag(connection, ConnectionFlag.SHORT_DSN) && connection.rcvDsnMax != connection.remoteIdsn + 1;
 }
 
+/**
+ * True if a path without options costs a subflow only, and not MPTCP: another has been, the other end may already
+ * believe in one whose handshake is under way, or the DATA_FIN of what may be a Linux kernel has come. That has no
+ * number on the subflow, where a kernel that has not fallen back could make nothing of the host's acknowledgements.
+ */
+export function mayJoinAgain(connection: Connection): bool {
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
+  const known = connection.flags & (ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN);
+  if (known == ConnectionFlag.PEER_FIN) return true;
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const state = <i32>subflowAt(index).state; // a SYN without an answer makes nobody believe
+    if (state > SubflowState.SYN_SENT && state < SubflowState.ESTABLISHED) return true;
+  }
+  return false;
+}
+
 /** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */
 function numbersAreHosts(connection: Connection, subflow: Subflow): bool {
   const fin = hasFlag(connection, ConnectionFlag.LOCAL_FIN) ? 1 : 0; // takes no room on a subflow

@@ -123,9 +123,8 @@ export class Subflow implements Extension {
   }
 
   opened(): void {
-    const now = this.connection.nowUs;
-    this.lastArrivedUs = now;
-    if (this.join && this.active) this.joinAckUs = now + this.joinAckInterval;
+    this.lastArrivedUs = this.connection.nowUs;
+    if (this.join && this.active) this.joinAckUs = this.lastArrivedUs + this.joinAckInterval;
     this.msk.subflowOpened(this);
   }
 
@@ -265,7 +264,10 @@ export class Subflow implements Extension {
     if (msk.mayFallBack) {
       msk.fallBack(why);
       msk.takePlain(chunk, this.incoming);
-    } else connection.reset([p.mpTcprst(why === "no DSS" ? RST_MIDDLEBOX : RST_MPTCP)]);
+    } else {
+      this.queue.length = 0; // behind what was refused; subflow_check_data_avail() throws it away before the RST
+      connection.reset([p.mpTcprst(why === "no DSS" ? RST_MIDDLEBOX : RST_MPTCP)]);
+    }
   }
 
   /** What a packet says about its payload; a DATA_FIN in it is noted. */
@@ -314,8 +316,7 @@ export class Subflow implements Extension {
     if (at < connection.snd.una && length === 0 && msk.random.chance(0.5)) return []; // a probe
     const control = length === 0 ? this.controls.shift() : undefined;
     if (control?.kind === "addAddr") return [control];
-    const dss = this.dss(at, length);
-    return control ? [dss, control] : [dss];
+    return [this.dss(at, length), ...(control ? [control] : [])];
   }
 
   private capable(length: number): p.Option {
@@ -419,9 +420,8 @@ export class Subflow implements Extension {
   }
 
   acknowledged(): void {
-    const { snd } = this.connection;
     if (this.msk.fallback) this.msk.plainAck(this);
-    this.outgoing.release(snd.una);
+    this.outgoing.release(this.connection.snd.una);
   }
 
   ended(reset: boolean, rst?: p.Packet): void {

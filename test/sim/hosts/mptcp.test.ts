@@ -291,6 +291,20 @@ describe("an MPTCP host becomes a TCP host", () => {
   });
 });
 
+it("what stands behind refused octets goes with the subflow, and not into their place", () => {
+  const client = { tolerant: true, bulk: 8, dssOnFirst: 1 };
+  const of = new Pair(1, { client, server: { tolerant: true, backlog: 1, backlogUs: 50_000 } }).warm();
+  let refused = 0;
+  of.onWire = (p) => {
+    if (p.src !== "10.0.1.1" || p.payload.length === 0) return p;
+    if (option(p, "dss")?.dsn !== undefined || refused > 0) return p;
+    refused++;
+    return withDss(p, (dss) => ({ ...dss, dsn: 1n, dsnOctets: 4, ssn: 1, length: 9 }));
+  };
+  of.exchange(200_000, 1000);
+  expect(refused).toBe(1);
+});
+
 describe("faults of a peer that end the run", () => {
   const spoilt = (change: (p: Packet) => Packet, options: PairOptions = {}) => {
     const of = new Pair(1, options).warm();

@@ -167,6 +167,19 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(kinds(out)).toContain("CONNECTION_FALLBACK");
   });
 
+  it("but not behind the DATA_FIN of what may be a Linux kernel: it can make nothing of its acknowledgement", () => {
+    const e = single[role]();
+    e.hostData(0, 100);
+    e.fromPeer({ acks: 100 }, [e.dataAck(100)]);
+    e.fromPeer({ acks: 100 }, [{ ...e.dataFin(0, 100), dsnOctets: 8 }]);
+    for (let i = 0; i < 4; i++) e.hostData(100 + i * 100, 100, { acks: 1 });
+    for (const acks of [200, 300, 400]) expect(kinds(e.fromPeer({ acks }, []))).toEqual([]);
+    const out = e.fromPeer({ acks: 500 }, []);
+    expect(kinds(out)).not.toContain("CONNECTION_FALLBACK");
+    expect(resets(e, e.initial, out)).toEqual([6]);
+    expect(connections(e)).toBe(1);
+  });
+
   it("N-93 so does an acknowledgement of the host's FIN, which has no number on a subflow", () => {
     const e = underWay(single[role]());
     e.fromHost({ at: 100, acks: 50, flags: "FA" });
@@ -301,6 +314,21 @@ describe.each(ROLES)("options vanish on one of two subflows, we are the %s", (ro
     }
     expect(subflows(e)).toBe(2);
   });
+});
+
+it("four acknowledgements without a DATA_ACK while a join is under way: RST with reason 6, and it goes on there", () => {
+  const e = underWay(opener());
+  const added = e.scene.command(abi.CommandKind.SUBFLOW_ADD, (view, at) => {
+    view.setUint32(at + abi.Command.TOKEN, e.ourToken, true);
+    view.setUint32(at + abi.Command.PATH, 2, true);
+  });
+  e.answerJoin(added.toWire);
+  for (let i = 1; i <= 4; i++) e.hostData(i * 100, 100, { acks: 50 });
+  for (const acks of [200, 300, 400]) expect(kinds(e.fromPeer({ at: 50, acks }, []))).toEqual([]);
+  const out = e.fromPeer({ at: 50, acks: 500 }, []);
+  expect(kinds(out)).not.toContain("CONNECTION_FALLBACK");
+  expect(resets(e, e.initial, out)).toEqual([6]);
+  expect(kinds(e.fromPeer({ flow: e.flow2 }, [e.dataAck(100)]))).toContain("NEW_SUBFLOW");
 });
 
 describe.each(ROLES)("acknowledgements lose their DATA_ACK on the way, we are the %s", (role) => {
