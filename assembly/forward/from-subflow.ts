@@ -41,8 +41,8 @@ import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, fallBackToo, maybeCloseSubflows, mayBecomePlain, mayJoinAgain, peerFail, peerFastclose,
-  peerSubflowFin, peerSubflowReset, resetBoth, subflowCloseProgress,
+  answerAfterReset, fallBackToo, joinIsUnderWay, maybeCloseSubflows, mayBecomePlain, mayJoinAgain, peerFail,
+  peerFastclose, peerSubflowFin, peerSubflowReset, resetBoth, subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -240,7 +240,7 @@ function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, 
   const tells = plainBefore != 0 || mayBecomePlain(connection, subflow);
   if (fin && tells && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
   if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
-  if (plainBefore == SubflowBit.PLAIN_ACKS) return true;
+  if (plainBefore == SubflowBit.PLAIN_ACKS) return !joinIsUnderWay(connection);
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
 }

@@ -373,16 +373,22 @@ export function mapsAfresh(connection: Connection): bool {
 }
 
 /**
- * True if a path without options costs a subflow only, and not MPTCP: another has been, the other end may already
- * believe in one whose handshake is under way, or the DATA_FIN of what may be a Linux kernel has come. That has no
- * number on the subflow, where a kernel that has not fallen back could make nothing of the host's acknowledgements.
+ * True if a path without options costs a subflow only, and not MPTCP: another has been, or the DATA_FIN of what may be a
+ * Linux kernel has come. That has no number on the subflow, where a kernel that has not fallen back could make nothing
+ * of the host's acknowledgements.
  */
 export function mayJoinAgain(connection: Connection): bool {
   if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
-  const known = connection.flags & (ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN);
-  if (known == ConnectionFlag.PEER_FIN) return true;
+  return (connection.flags & (ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN)) == ConnectionFlag.PEER_FIN;
+}
+
+/**
+ * True if the handshake of a join has been answered and is not through: who believes in it goes on with it, and who has
+ * fallen back resets it. Within a round trip it is known which. A SYN without an answer makes nobody believe.
+ */
+export function joinIsUnderWay(connection: Connection): bool {
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    const state = <i32>subflowAt(index).state; // a SYN without an answer makes nobody believe
+    const state = <i32>subflowAt(index).state;
     if (state > SubflowState.SYN_SENT && state < SubflowState.ESTABLISHED) return true;
   }
   return false;

@@ -316,19 +316,38 @@ describe.each(ROLES)("options vanish on one of two subflows, we are the %s", (ro
   });
 });
 
-it("four acknowledgements without a DATA_ACK while a join is under way: RST with reason 6, and it goes on there", () => {
-  const e = underWay(opener());
-  const added = e.scene.command(abi.CommandKind.SUBFLOW_ADD, (view, at) => {
-    view.setUint32(at + abi.Command.TOKEN, e.ourToken, true);
-    view.setUint32(at + abi.Command.PATH, 2, true);
+describe("four acknowledgements without a DATA_ACK while a join is under way", () => {
+  /** The server has answered our MP_JOIN, its fourth ACK is still to come; nothing is decided. */
+  function undecided(): Established {
+    const e = underWay(opener());
+    const added = e.scene.command(abi.CommandKind.SUBFLOW_ADD, (view, at) => {
+      view.setUint32(at + abi.Command.TOKEN, e.ourToken, true);
+      view.setUint32(at + abi.Command.PATH, 2, true);
+    });
+    e.answerJoin(added.toWire);
+    for (let i = 1; i <= 5; i++) e.hostData(i * 100, 100, { acks: 50 });
+    for (const acks of [200, 300, 400, 500]) {
+      const out = e.fromPeer({ at: 50, acks }, []);
+      expect([kinds(out), resets(e, e.initial, out)]).toEqual([[], []]);
+    }
+    return e;
+  }
+
+  it("the other end believes in it: RST with reason 6, and it goes on there", () => {
+    const e = undecided();
+    expect(kinds(e.fromPeer({ flow: e.flow2 }, [e.dataAck(100)]))).toContain("NEW_SUBFLOW");
+    const out = e.fromPeer({ at: 50, acks: 600 }, []);
+    expect(kinds(out)).not.toContain("CONNECTION_FALLBACK");
+    expect(resets(e, e.initial, out)).toEqual([6]);
   });
-  e.answerJoin(added.toWire);
-  for (let i = 1; i <= 4; i++) e.hostData(i * 100, 100, { acks: 50 });
-  for (const acks of [200, 300, 400]) expect(kinds(e.fromPeer({ at: 50, acks }, []))).toEqual([]);
-  const out = e.fromPeer({ at: 50, acks: 500 }, []);
-  expect(kinds(out)).not.toContain("CONNECTION_FALLBACK");
-  expect(resets(e, e.initial, out)).toEqual([6]);
-  expect(kinds(e.fromPeer({ flow: e.flow2 }, [e.dataAck(100)]))).toContain("NEW_SUBFLOW");
+
+  it("the other end has become plain TCP, and resets it: plain TCP", () => {
+    const e = undecided();
+    e.fromPeer({ flow: e.flow2, flags: "R" }, []);
+    const out = e.fromPeer({ at: 50, acks: 600 }, []);
+    expect(kinds(out)).toContain("CONNECTION_FALLBACK");
+    expect(resets(e, e.initial, out)).toEqual([]);
+  });
 });
 
 describe.each(ROLES)("acknowledgements lose their DATA_ACK on the way, we are the %s", (role) => {
