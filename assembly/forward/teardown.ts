@@ -373,9 +373,9 @@ export function mapsAfresh(connection: Connection): bool {
 }
 
 /**
- * True if a path without options costs a subflow only, and not MPTCP: another has been, or the DATA_FIN of what may be a
- * Linux kernel has come. That has no number on the subflow, where a kernel that has not fallen back could make nothing
- * of the host's acknowledgements.
+ * True if a path without options costs a subflow only, and not MPTCP: another has been, or the DATA_FIN of what may be
+ * a Linux kernel has come. That has no number on the subflow, where a kernel that has not fallen back could make
+ * nothing of the host's acknowledgements.
  */
 export function mayJoinAgain(connection: Connection): bool {
   if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
