@@ -36,7 +36,7 @@ import { passNewsBesideOld, writeHostOptions } from "./ack-to-tcp";
 import { Judged, judgeMapping, mappingAltered, sumArrival, sumSettle, sumTakeBack } from "./checksums";
 import { rewriteToHost, traceReceived } from "./route";
 import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
-import { fallBackToo, mayBecomePlain } from "./teardown";
+import { fallBackToo, joinIsUnderWay, mayBecomePlain } from "./teardown";
 
 const enum Mapping {
   NONE = 0, // the packet carries no mapping
@@ -136,7 +136,7 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
     if (!plain || !fallBackToo(connection, segment)) dropSegment(segment, DropReason.NO_MAPPING);
     return;
   }
-  subflow.unmapped += segment.payloadLength;
+  if (!joinIsUnderWay(connection)) subflow.unmapped += segment.payloadLength; // else it will soon be known what it means
   dropSegment(segment, DropReason.NO_MAPPING);
   if (subflow.unmapped > UNMAPPED_MAX) giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
 }
