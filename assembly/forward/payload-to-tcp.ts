@@ -136,7 +136,7 @@ function unmapped(connection: Connection, subflow: Subflow, segment: Segment): v
     if (!plain || !fallBackToo(connection, segment)) dropSegment(segment, DropReason.NO_MAPPING);
     return;
   }
-  if (!joinIsUnderWay(connection)) subflow.unmapped += segment.payloadLength; // else it will soon be known what it means
+  if (!joinIsUnderWay(connection)) subflow.unmapped += segment.payloadLength; // else their meaning is known soon
   dropSegment(segment, DropReason.NO_MAPPING);
   if (subflow.unmapped > UNMAPPED_MAX) giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
 }
