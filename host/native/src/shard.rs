@@ -19,7 +19,7 @@ use crate::spare::{Corpse, Nursery};
 use crate::trace::TraceFile;
 
 /// Octets of a batch, about. The kernel copies each packet twice, in and out: what came in should still be in the
-/// second-level cache when it leaves. Batches of 32 super-packets are a sixth slower than of 8 (docs/PERFORMANCE.md).
+/// second-level cache when it leaves. Batches of 32 super-packets are a tenth slower than of 8 (docs/PERFORMANCE.md).
 const BATCH_OCTETS: usize = 256 * 1024;
 /// Fewer would cost more system calls than the cache saves.
 const BATCH_LEAST: usize = 4;
