@@ -62,10 +62,15 @@
 @inline export const EVENTS: u32 = OUTBOX_DATA + OUTBOX_DATA_SIZE;
 @inline export const EVENT_MAX: u32 = 4096;
 @inline export const EVENT_SIZE: u32 = 128;
-/** Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath). */
+/**
+ * Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath,
+ * SnapshotClass).
+ */
 @inline export const SNAPSHOT: u32 = EVENTS + EVENT_MAX * EVENT_SIZE;
 @inline export const SNAPSHOT_SIZE: u32 = 131072;
 @inline export const SNAPSHOT_RECORD_SIZE: u32 = 192;
+/** Cursor of the one page that names paths and classes only: what it costs does not grow with the connections. */
+@inline export const STATISTICS_CURSOR: u32 = 4294967295;
 /** The engine's own working space. */
 @inline export const SCRATCH: u32 = SNAPSHOT + SNAPSHOT_SIZE;
 @inline export const SCRATCH_SIZE: u32 = 16384;
@@ -395,6 +400,7 @@ export const enum SnapshotKind {
   CONNECTION = 1,
   SUBFLOW = 2, // belongs to the connection before it
   PATH = 3,
+  CLASS = 4, // only behind STATISTICS_CURSOR
 }
 
 /** Struct of a connection in a snapshot. */
@@ -457,7 +463,7 @@ export const enum SubflowFlag {
   INITIAL = 64,
 }
 
-/** Struct of a path in a snapshot. */
+/** Struct of a path in a snapshot. What is counted is counted over all its subflows, also those that are gone. */
 export const enum SnapshotPath {
   KIND = 0, // u16
   STATE = 2, // u16 1 = up
@@ -468,9 +474,29 @@ export const enum SnapshotPath {
   SUBFLOWS = 20, // u32
   ADDRESS4 = 24, // u8[16]
   ADDRESS6 = 40, // u8[16]
-  BYTES_SENT = 56, // u64 payload on its subflows, also of those that are gone
+  BYTES_SENT = 56, // u64 payload, with retransmissions
   BYTES_RECEIVED = 64, // u64
-  SRTT_US = 72, // u32 of the subflow heard last
+  SRTT_US = 72, // u32 estimate over the samples of all its subflows (RFC 6298); 0 = unknown
+  RTTVAR_US = 76, // u32
+  MIN_RTT_US = 80, // u32 smallest sample of the last 5 to 10 s in which there were any; 0 = unknown
+  IN_FLIGHT = 84, // u32 octets sent and not acknowledged on their subflow
+  LAST_ACK_US = 88, // u64 when an established subflow was last heard; 0 = never
+  BYTES_ACKED = 96, // u64 octets that the peer has acknowledged on their subflow, a FIN counts as one
+  BYTES_RETRANSMITTED = 104, // u64 of BYTES_SENT
+  PACKETS_SENT = 112, // u64 with payload
+  PACKETS_RETRANSMITTED = 120, // u64 of PACKETS_SENT
+  PACKETS_RECEIVED = 128, // u64 with payload
+  PACKETS_REPEATED = 136, // u64 of PACKETS_RECEIVED: the peer sent them again though they had come
+}
+
+/** Struct of a class in a snapshot. */
+export const enum SnapshotClass {
+  KIND = 0, // u16
+  ID = 4, // u32
+  CONNECTIONS = 8, // u32 live ones: MPTCP is agreed on, and they are not closing
+  BYTES_ACKED = 16, // u64 payload of our hosts that the peers have acknowledged, each octet once, a FIN counts as one
+  BYTES_RECEIVED = 24, // u64 payload that our hosts have acknowledged, each octet once
+  ACTIVE_ON = 56, // u32[33] of CONNECTIONS: how many send new data on path i; 0 = on none, or on no known path
 }
 
 /** State of a connection: RFC 9293 names for the handshake, RFC 8684 §3.3.3 (M_…) afterwards. */

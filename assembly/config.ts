@@ -61,6 +61,9 @@
 /** DAN pull: tries without progress. */
 @inline export const DAN_PULL_TRIES_MAX: u32 = 4;
 
+/** Half of the window in which a path's smallest round trip counts: a route that got longer shows after two of them. */
+@inline export const MIN_RTT_HALF_US: u64 = 5_000_000;
+
 /** A handover is called done on an idle connection when nothing has moved for this long. */
 @inline export const IDLE_US: u64 = 250_000;
 /** Silence with octets in flight after which a subflow is stale, at least: more than most queues hold. */

@@ -2,6 +2,7 @@
 // like traces: `host(...)` is a segment that the own host sends, `wire(...)` one that arrives.
 
 import * as abi from "../host/engine/abi.ts";
+import { decodeStatistics, type Statistics } from "../host/engine/statistics.ts";
 import { addressText, decode, mappedAddress, type Packet, type PacketFields, packet } from "./packet.ts";
 import { decodeIcmp, type IcmpPacket, isIcmp } from "./packet-icmp.ts";
 import { type Build, type Engine, type EngineOptions, loadEngine } from "./wasm.ts";
@@ -151,6 +152,13 @@ export class Scene {
   get nextUs(): number {
     const deadline = this.engine.view.getBigUint64(abi.HEADER + abi.EngineHeader.NEXT_DEADLINE_US, true);
     return deadline === 0xffff_ffff_ffff_ffffn ? Infinity : Number(deadline - this.nowUs);
+  }
+
+  /** The page of paths and classes. */
+  statistics(): Statistics {
+    this.call("snapshot", abi.STATISTICS_CURSOR);
+    const length = this.engine.header(abi.EngineHeader.SNAPSHOT_LENGTH);
+    return decodeStatistics(this.engine.octets.slice(abi.SNAPSHOT, abi.SNAPSHOT + length));
   }
 
   counter(index: number): number {

@@ -2,7 +2,7 @@
 // and events that go with them. Nothing here sends a packet.
 
 import {
-  CONFIG, ConnectionState, Counter, EngineConfig, EventKind, EventRecord, Reason, SetOperationKind,
+  CONFIG, ConnectionState, Counter, EngineConfig, EventKind, EventRecord, Reason, SetOperationKind, SubflowState,
 } from "../abi";
 import { nowUs } from "../clock";
 import { HALF_OPEN_US } from "../config";
@@ -16,11 +16,13 @@ import { sendTableFree, sendTableFreeSubflow } from "../mapping/send-table";
 import { slabAlloc, slabFree } from "../memory/slab";
 import { Dan, dsnGt } from "../seq/space";
 import { setOperation } from "../set-operations";
+import { classAt } from "./classes";
 import {
   clearFlag, Connection, connectionAlloc, connectionAt, ConnectionFlag, connectionIndex, connectionRelease,
   hasFlag, hostAddress, hostPort, peerAddress, peerPort, sendTableOf, setFlag, setPorts,
 } from "./connection";
 import { insertConnection, insertSubflow, removeConnection, removeSubflow, removeToken } from "./lookup";
+import { measureGone, measureLost, measurePlace } from "./measure";
 import { parkAddress, unparkAddress } from "./parking";
 import { pathAt } from "./paths";
 import { subflowSlab } from "./store";
@@ -91,6 +93,7 @@ export function connectionEstablish(connection: Connection): void {
   store<u32>(event, connection.remoteToken, EventRecord.VALUE);
   parkAddress(hostAddress(connection));
   setFlag(connection, ConnectionFlag.PARKED);
+  measurePlace(connection);
   armConnection(connection);
 }
 
@@ -105,6 +108,7 @@ export function connectionSetOperation(connection: Connection, kind: SetOperatio
 /** Forgets a connection and all its subflows. */
 export function connectionDestroy(connection: Connection, reason: Reason): void {
   while (connection.head != 0) subflowDestroy(subflowAt(connection.head), reason);
+  measureGone(connection);
   leaveHalfOpen(connection);
   if (hasFlag(connection, ConnectionFlag.PARKED)) unparkAddress(hostAddress(connection));
   clearFlag(connection, ConnectionFlag.PARKED);
@@ -196,7 +200,10 @@ export function subflowCreate(
 export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   const index = subflowIndex(subflow);
   const connection = connectionAt(subflow.connection);
-  if (connection.active == index) connection.active = 0;
+  if (connection.active == index) {
+    connection.active = 0;
+    measurePlace(connection);
+  }
   if (connection.transitionSubflow == index) connection.transitionSubflow = 0;
   if (connection.duplicateSubflow == index) connection.duplicateSubflow = 0;
   if (connection.handoverSubflow == index) connection.handoverSubflow = 0;
@@ -217,6 +224,8 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   disarmSubflow(subflow);
   removeSubflow(subflow);
   pathAt(subflow.path).subflows--;
+  // Our SYN is not counted before its acknowledgement.
+  if (<i32>subflow.state >= SubflowState.PRE_ESTABLISHED) measureLost(subflow, subflow.ssnNxt - subflow.ssnUna);
   count(Counter.SUBFLOWS_CLOSED);
   if (hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) {
     emitSubflowEvent(EventKind.SUBFLOW_CLOSED, reason, subflow);
@@ -238,9 +247,13 @@ export function subflowSetOperation(subflow: Subflow, kind: SetOperationKind): v
 export function accountSent(connection: Connection, subflow: Subflow, octets: u32, retransmission: bool): void {
   subflow.bytesSent += octets;
   subflow.packetsSent++;
-  pathAt(subflow.path).bytesSent += octets;
+  const path = pathAt(subflow.path);
+  path.bytesSent += octets;
+  path.packetsSent++;
   if (retransmission) {
     subflow.retransmitted += octets;
+    path.bytesRetransmitted += octets;
+    path.packetsRetransmitted++;
     count(Counter.HOST_RETRANSMISSIONS);
     return;
   }
@@ -252,7 +265,9 @@ export function accountSent(connection: Connection, subflow: Subflow, octets: u3
 /** Counts payload of the peer that came on `subflow`, be it again. */
 export function accountReceived(connection: Connection, subflow: Subflow, octets: u32): void {
   subflow.bytesReceived += octets;
-  pathAt(subflow.path).bytesReceived += octets;
+  const path = pathAt(subflow.path);
+  path.bytesReceived += octets;
+  path.packetsReceived++;
   connection.lastPayloadUs = nowUs();
 }
 
@@ -261,5 +276,6 @@ export function accountAcknowledged(connection: Connection, dan: Dan): void {
   const fin: u64 = hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnGt(dan, connection.peerFinDsn) ? 1 : 0;
   const octets = dan - connection.rcvDan - fin;
   connection.bytesReceived += octets;
+  classAt(connection.classId).bytesReceived += octets;
   countAdd(Counter.BYTES_RECEIVED, octets);
 }

@@ -20,10 +20,10 @@ import { wheelBytes, wheelInit } from "../memory/wheel";
 @inline const TOKEN_TABLE: usize = SLABS_START + 256;
 /** Path records (connection/paths.ts), PATH_MAX + 1 of them; slot 0 is not used. */
 @inline export const PATH_TABLE: usize = SLABS_START + 512;
-@inline export const PATH_RECORD_SIZE: u32 = 128;
+@inline export const PATH_RECORD_SIZE: u32 = 256;
 /** Class records (connection/classes.ts). */
 @inline export const CLASS_TABLE: usize = PATH_TABLE + (PATH_MAX + 1) * PATH_RECORD_SIZE;
-@inline export const CLASS_RECORD_SIZE: u32 = 64;
+@inline export const CLASS_RECORD_SIZE: u32 = 256;
 @inline export const CLASS_MAX: u32 = 64;
 /** Addresses in use by converted connections (connection/parking.ts). */
 @inline export const PARKING_TABLE: usize = CLASS_TABLE + CLASS_MAX * CLASS_RECORD_SIZE;

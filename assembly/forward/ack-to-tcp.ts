@@ -11,6 +11,7 @@ import { Counter, Descriptor, DropReason, Verdict } from "../abi";
 import {
   clearFlag, Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
+import { measureAcknowledged, measureDelivered } from "../connection/measure";
 import { rttAcknowledged } from "../connection/rtt";
 import {
   mapLogOf, provenOf, setProven, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex, wholeFrom,
@@ -59,6 +60,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   const danMoved = dsnGt(dan, connection.dsnUna) && dsnLeq(dan, connection.dsnNxt);
   const shown = connection.shownDan;
   if (danMoved) {
+    measureDelivered(connection, dan - connection.dsnUna);
     connection.dsnUna = dan;
     connection.headTries = 0;
     clearFlag(connection, ConnectionFlag.KICKED);
@@ -71,6 +73,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   const outstanding = seqLt(subflow.ssnUna, subflow.ssnNxt);
   if (sanMoved) {
     const inParts = wholeFrom(subflow) != subflow.ssnUna;
+    measureAcknowledged(subflow, san - subflow.ssnUna);
     subflow.ssnUna = san;
     const longest = mapLogTrim(mapLogOf(subflow), san, connection.mss);
     if (longest > provenOf(subflow) && !inParts) setProven(subflow, longest);

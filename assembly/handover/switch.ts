@@ -18,6 +18,7 @@ import { IDLE_US } from "../config";
 import { pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { emitConnectionEvent } from "../connection/lifecycle";
+import { measurePlace } from "../connection/measure";
 import { pathAt } from "../connection/paths";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowUsable,
@@ -71,12 +72,14 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
   const chosen = chooseActive(connection);
   if (chosen == 0) {
     connection.active = 0;
+    measurePlace(connection);
     return;
   }
   const before = connection.active;
   if (chosen != before) {
     if (before != 0 && !subflowHas(subflowAt(before), SubflowBit.STALE)) transitionStart(connection, subflowAt(before));
     connection.active = chosen;
+    measurePlace(connection);
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);
     kick(connection);

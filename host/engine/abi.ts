@@ -41,10 +41,12 @@ export const OUTBOX_DATA_SIZE = 2097152;
 export const EVENTS = 2309120;
 export const EVENT_MAX = 4096;
 export const EVENT_SIZE = 128;
-/** Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath). */
+/** Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath, SnapshotClass). */
 export const SNAPSHOT = 2833408;
 export const SNAPSHOT_SIZE = 131072;
 export const SNAPSHOT_RECORD_SIZE = 192;
+/** Cursor of the one page that names paths and classes only: what it costs does not grow with the connections. */
+export const STATISTICS_CURSOR = 4294967295;
 /** The engine's own working space. */
 export const SCRATCH = 2964480;
 export const SCRATCH_SIZE = 16384;
@@ -548,6 +550,8 @@ export const SnapshotKind = {
   /** belongs to the connection before it */
   SUBFLOW: 2,
   PATH: 3,
+  /** only behind STATISTICS_CURSOR */
+  CLASS: 4,
 } as const;
 export type SnapshotKind = (typeof SnapshotKind)[keyof typeof SnapshotKind];
 
@@ -659,7 +663,7 @@ export const SubflowFlag = {
 } as const;
 export type SubflowFlag = (typeof SubflowFlag)[keyof typeof SubflowFlag];
 
-/** Struct of a path in a snapshot. */
+/** Struct of a path in a snapshot. What is counted is counted over all its subflows, also those that are gone. */
 export const SnapshotPath = {
   /** u16 */
   KIND: 0,
@@ -679,12 +683,48 @@ export const SnapshotPath = {
   ADDRESS4: 24,
   /** u8[16] */
   ADDRESS6: 40,
-  /** u64 payload on its subflows, also of those that are gone */
+  /** u64 payload, with retransmissions */
   BYTES_SENT: 56,
   /** u64 */
   BYTES_RECEIVED: 64,
-  /** u32 of the subflow heard last */
+  /** u32 estimate over the samples of all its subflows (RFC 6298); 0 = unknown */
   SRTT_US: 72,
+  /** u32 */
+  RTTVAR_US: 76,
+  /** u32 smallest sample of the last 5 to 10 s in which there were any; 0 = unknown */
+  MIN_RTT_US: 80,
+  /** u32 octets sent and not acknowledged on their subflow */
+  IN_FLIGHT: 84,
+  /** u64 when an established subflow was last heard; 0 = never */
+  LAST_ACK_US: 88,
+  /** u64 octets that the peer has acknowledged on their subflow, a FIN counts as one */
+  BYTES_ACKED: 96,
+  /** u64 of BYTES_SENT */
+  BYTES_RETRANSMITTED: 104,
+  /** u64 with payload */
+  PACKETS_SENT: 112,
+  /** u64 of PACKETS_SENT */
+  PACKETS_RETRANSMITTED: 120,
+  /** u64 with payload */
+  PACKETS_RECEIVED: 128,
+  /** u64 of PACKETS_RECEIVED: the peer sent them again though they had come */
+  PACKETS_REPEATED: 136,
+} as const;
+
+/** Struct of a class in a snapshot. */
+export const SnapshotClass = {
+  /** u16 */
+  KIND: 0,
+  /** u32 */
+  ID: 4,
+  /** u32 live ones: MPTCP is agreed on, and they are not closing */
+  CONNECTIONS: 8,
+  /** u64 payload of our hosts that the peers have acknowledged, each octet once, a FIN counts as one */
+  BYTES_ACKED: 16,
+  /** u64 payload that our hosts have acknowledged, each octet once */
+  BYTES_RECEIVED: 24,
+  /** u32[33] of CONNECTIONS: how many send new data on path i; 0 = on none, or on no known path */
+  ACTIVE_ON: 56,
 } as const;
 
 /** State of a connection: RFC 9293 names for the handshake, RFC 8684 §3.3.3 (M_…) afterwards. */

@@ -65,6 +65,8 @@ export interface NativeDataPath {
   ): Promise<void>;
   command(records: Uint8Array): void;
   snapshot(): Promise<Buffer[]>;
+  /** The page behind STATISTICS_CURSOR. */
+  statistics(): Promise<Buffer>;
   counters(): Promise<NativeCounters>;
   startTrace(path: string): Promise<void>;
   /** Fulfilled with the number of records written. */

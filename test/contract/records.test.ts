@@ -9,6 +9,7 @@ import { type EngineCommand, encodeCommand } from "../../host/engine/commands.ts
 import { decodeCounters } from "../../host/engine/counters.ts";
 import { decodeEvents } from "../../host/engine/events.ts";
 import { decodeSnapshot } from "../../host/engine/snapshot.ts";
+import { decodeStatistics } from "../../host/engine/statistics.ts";
 import { type TraceEntry, TraceReader } from "../../host/engine/trace-file.ts";
 import { Random } from "../model/random.ts";
 
@@ -150,6 +151,31 @@ test("a snapshot puts subflows under their connection, across pages", () => {
   expect(snapshot.connections[0]?.subflows[1]).toMatchObject({ state: "established", active: true, backup: false });
   expect(snapshot.connections[0]?.subflows[1]?.peerBackup).toBe(true);
   expect(snapshot.paths).toMatchObject([{ id: 2, up: true, address4: null }]);
+});
+
+test("statistics are paths and classes with how many connections send where", () => {
+  const { SnapshotClass: C, SnapshotPath: P, SnapshotKind: K } = abi;
+  const size = abi.SNAPSHOT_RECORD_SIZE;
+  const way = record(
+    size,
+    [P.KIND, 16, K.PATH],
+    [P.ID, 32, 2],
+    [P.IN_FLIGHT, 32, 7],
+    [P.LAST_ACK_US, 64, 5e12],
+    [P.PACKETS_REPEATED, 64, 3],
+  );
+  const counts: [number, 32, number][] = [
+    [C.ACTIVE_ON, 32, 1],
+    [C.ACTIVE_ON + 4 * 32, 32, 9],
+  ];
+  const one = record(size, [C.KIND, 16, K.CLASS], [C.ID, 32, 5], [C.CONNECTIONS, 32, 10], ...counts);
+  const { paths, classes } = decodeStatistics(Buffer.concat([way, one]));
+  expect(paths).toMatchObject([{ id: 2, inFlight: 7, lastAckUs: 5e12, packetsRepeated: 3 }]);
+  expect(classes).toMatchObject([{ id: 5, connections: 10 }]);
+  expect([...(classes[0]?.activeOn ?? [])]).toEqual([
+    [0, 1],
+    [32, 9],
+  ]);
 });
 
 test("counters have names, drop reasons a prefix", () => {

@@ -54,10 +54,13 @@ pub const EVENTS: u32 = 2309120;
 pub const EVENT_MAX: u32 = 4096;
 pub const EVENT_SIZE: u32 = 128;
 
-/// Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath).
+/// Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath, SnapshotClass).
 pub const SNAPSHOT: u32 = 2833408;
 pub const SNAPSHOT_SIZE: u32 = 131072;
 pub const SNAPSHOT_RECORD_SIZE: u32 = 192;
+
+/// Cursor of the one page that names paths and classes only: what it costs does not grow with the connections.
+pub const STATISTICS_CURSOR: u32 = 4294967295;
 
 /// The engine's own working space.
 pub const SCRATCH: u32 = 2964480;
@@ -554,6 +557,8 @@ pub mod snapshot_kind {
     /// belongs to the connection before it
     pub const SUBFLOW: u32 = 2;
     pub const PATH: u32 = 3;
+    /// only behind STATISTICS_CURSOR
+    pub const CLASS: u32 = 4;
 }
 
 /// Struct of a connection in a snapshot.
@@ -663,7 +668,7 @@ pub mod subflow_flag {
     pub const INITIAL: u32 = 64;
 }
 
-/// Struct of a path in a snapshot.
+/// Struct of a path in a snapshot. What is counted is counted over all its subflows, also those that are gone.
 pub mod snapshot_path {
     /// u16
     pub const KIND: u32 = 0;
@@ -683,12 +688,48 @@ pub mod snapshot_path {
     pub const ADDRESS4: u32 = 24;
     /// `u8[16]`
     pub const ADDRESS6: u32 = 40;
-    /// u64 payload on its subflows, also of those that are gone
+    /// u64 payload, with retransmissions
     pub const BYTES_SENT: u32 = 56;
     /// u64
     pub const BYTES_RECEIVED: u32 = 64;
-    /// u32 of the subflow heard last
+    /// u32 estimate over the samples of all its subflows (RFC 6298); 0 = unknown
     pub const SRTT_US: u32 = 72;
+    /// u32
+    pub const RTTVAR_US: u32 = 76;
+    /// u32 smallest sample of the last 5 to 10 s in which there were any; 0 = unknown
+    pub const MIN_RTT_US: u32 = 80;
+    /// u32 octets sent and not acknowledged on their subflow
+    pub const IN_FLIGHT: u32 = 84;
+    /// u64 when an established subflow was last heard; 0 = never
+    pub const LAST_ACK_US: u32 = 88;
+    /// u64 octets that the peer has acknowledged on their subflow, a FIN counts as one
+    pub const BYTES_ACKED: u32 = 96;
+    /// u64 of BYTES_SENT
+    pub const BYTES_RETRANSMITTED: u32 = 104;
+    /// u64 with payload
+    pub const PACKETS_SENT: u32 = 112;
+    /// u64 of PACKETS_SENT
+    pub const PACKETS_RETRANSMITTED: u32 = 120;
+    /// u64 with payload
+    pub const PACKETS_RECEIVED: u32 = 128;
+    /// u64 of PACKETS_RECEIVED: the peer sent them again though they had come
+    pub const PACKETS_REPEATED: u32 = 136;
+}
+
+/// Struct of a class in a snapshot.
+pub mod snapshot_class {
+    /// u16
+    pub const KIND: u32 = 0;
+    /// u32
+    pub const ID: u32 = 4;
+    /// u32 live ones: MPTCP is agreed on, and they are not closing
+    pub const CONNECTIONS: u32 = 8;
+    /// u64 payload of our hosts that the peers have acknowledged, each octet once, a FIN counts as one
+    pub const BYTES_ACKED: u32 = 16;
+    /// u64 payload that our hosts have acknowledged, each octet once
+    pub const BYTES_RECEIVED: u32 = 24;
+    /// `u32[33]` of CONNECTIONS: how many send new data on path i; 0 = on none, or on no known path
+    pub const ACTIVE_ON: u32 = 56;
 }
 
 /// State of a connection: RFC 9293 names for the handshake, RFC 8684 §3.3.3 (M_…) afterwards.

@@ -176,6 +176,14 @@ impl DataPath {
         Ok(promise)
     }
 
+    /// The records of paths and classes, of one moment.
+    #[napi]
+    pub fn statistics<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (promise, reply) = promise(env, Buffer::from)?;
+        self.ask(Request::Statistics(reply));
+        Ok(promise)
+    }
+
     /// `NativeCounters`.
     #[napi]
     pub fn counters<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
