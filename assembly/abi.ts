@@ -102,6 +102,10 @@
 @inline export const NONE: u32 = 0xffffffff;
 /** Paths an engine knows at most; path ids are 1 … PATH_MAX. */
 @inline export const PATH_MAX: u32 = 32;
+/** Classes at most; ids are 0 … CLASS_MAX - 1, 0 is the default one. */
+@inline export const CLASS_MAX: u32 = 64;
+/** Rules of the classifier at most. */
+@inline export const CLASS_RULES_MAX: u32 = 256;
 
 /** Struct at HEADER. */
 export const enum EngineHeader {
@@ -173,6 +177,7 @@ export const enum Descriptor {
   OUT_LENGTH = 32, // u32 out: its octets
   DROP_REASON = 36, // u32 out: DropReason with Verdict.DROP
   QUEUE = 40, // u32 out: queue number with Verdict.QUEUE
+  UID = 44, // u32 in: user of the local socket, with PacketFlag.UID
 }
 
 /** Netfilter hook a packet was queued in (numbers of linux/netfilter.h). */
@@ -190,6 +195,7 @@ export const enum PacketFlag {
   GSO = 2, // super-packet
   CHECKSUM_NOT_VERIFIED = 4, // nobody has verified the TCP checksum yet
   TRUNCATED = 8, // the kernel had more octets than it gave (NFQA_CAP_LEN): never a payload verdict
+  UID = 16, // Descriptor.UID is known
 }
 
 /** What the embedder does with a packet. */
@@ -252,19 +258,41 @@ export const enum Command {
   ADDRESS6 = 56, // u8[16] PATH_SET: global IPv6 address, all zero = none
   PREFER_COUNT = 72, // u32 CLASS_SET: how many of PREFER count
   PREFER = 76, // u8[32] CLASS_SET: path ids, most preferred first
+  ALLOWED = 108, // u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all
+}
+
+/** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
+export const enum ClassRule {
+  INDEX = 40, // u32 its place: the first rule that matches gives the class
+  COUNT = 44, // u32 how many rules there will be; the last of them (INDEX = COUNT - 1) puts all into force at once
+  FLAGS = 48, // u32 ClassRuleFlag bits: what must hold
+  PORT_FIRST = 52, // u16 of either end
+  PORT_LAST = 54, // u16
+  PREFIX_LENGTH = 56, // u32 bits of the 16 octets that count: 96 more than usual with IPv4
+  UID_FIRST = 60, // u32 of the local socket
+  UID_LAST = 64, // u32
+  PREFIX = 72, // u8[16] of the peer's address
+}
+
+/** Bits of ClassRule.FLAGS. */
+export const enum ClassRuleFlag {
+  PORTS = 1,
+  PREFIX = 2,
+  UIDS = 4,
 }
 
 /** Command.KIND */
 export const enum CommandKind {
   PATH_SET = 1, // create or change path PATH
   PATH_REMOVE = 2, // its subflows are abandoned
-  CLASS_SET = 3, // the native policy's preferences of class CLASS
+  CLASS_SET = 3, // class CLASS has the native policy, with these preferences and these paths
   HANDOVER = 4, // move what SCOPE names to PATH (MODE), pinned
   HANDOVER_AUTO = 5, // unpin what SCOPE names
   SUBFLOW_ADD = 6, // join PATH for connection TOKEN
   SUBFLOW_REMOVE = 7, // close the subflow of connection TOKEN on PATH
   SHUTDOWN = 8, // end conversion of everything, in bounded steps; answered when nothing is left
   TRACE = 9, // MODE 1/0: trace records for what SCOPE names
+  CLASS_RULE = 10, // a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered
 }
 
 /** Command.SCOPE */
@@ -287,6 +315,7 @@ export const enum PathFlag {
   GATEWAY4 = 4, // has an IPv4 gateway: reaches beyond its prefix
   GATEWAY6 = 8,
   NO_JOIN = 16, // never join on it by ourselves
+  DRAINING = 32, // about to be left: never joined nor announced, whoever wishes it
 }
 
 /** Struct of one event, engine → host. */
@@ -366,6 +395,7 @@ export const enum Reason {
   NOT_BUILT = 29,
   CHECKSUM = 30, // a mapping's octets were altered on their way (RFC 8684 §3.7)
   UNREACHABLE = 31, // a router says so (ICMP)
+  DRAINING = 32, // the path is about to be left
 }
 
 /** Struct of one trace record: one packet with payload or acknowledgement, on either side. */

@@ -3,8 +3,8 @@
 // and classes only: what a policy is told of, every second and at every event.
 
 import {
-  EngineHeader, HEADER, PATH_MAX, SNAPSHOT, SNAPSHOT_RECORD_SIZE, SNAPSHOT_SIZE, SnapshotClass, SnapshotConnection,
-  SnapshotKind, SnapshotPath, SnapshotSubflow, STATISTICS_CURSOR, SubflowFlag,
+  CLASS_MAX, EngineHeader, HEADER, PATH_MAX, SNAPSHOT, SNAPSHOT_RECORD_SIZE, SNAPSHOT_SIZE, SnapshotClass,
+  SnapshotConnection, SnapshotKind, SnapshotPath, SnapshotSubflow, STATISTICS_CURSOR, SubflowFlag,
 } from "./abi";
 import { classAt, classOn } from "./connection/classes";
 import {
@@ -12,7 +12,7 @@ import {
 } from "./connection/connection";
 import { leastRttUs } from "./connection/measure";
 import { pathAt } from "./connection/paths";
-import { CLASS_MAX, connectionCapacity, connectionSlab } from "./connection/store";
+import { connectionCapacity, connectionSlab } from "./connection/store";
 import {
   localAddress, localPort, recvTableOf, remoteAddress, remotePort, Subflow, subflowAt, SubflowBit, subflowHas,
 } from "./connection/subflow";

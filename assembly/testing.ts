@@ -210,12 +210,12 @@ export function halfOpenHeld(): u32 {
   return halfOpenCount;
 }
 
-import { CONFIG, EngineConfig, PATH_MAX, SCRATCH, SubflowState } from "./abi";
+import { CLASS_MAX, CONFIG, EngineConfig, PATH_MAX, SCRATCH, SubflowState } from "./abi";
 import { classAt, classOn } from "./connection/classes";
 import { Connection, connectionAt, sendTableOf } from "./connection/connection";
 import { isPlaced } from "./connection/measure";
 import { pathAt } from "./connection/paths";
-import { CLASS_MAX, connectionCapacity, connectionSlab, subflowCapacity, subflowSlab } from "./connection/store";
+import { connectionCapacity, connectionSlab, subflowCapacity, subflowSlab } from "./connection/store";
 import { heldOf, mapLogOf, mapSumsOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
 import { mapLogCheck } from "./mapping/map-log";
 import { mapSumsCheck } from "./mapping/map-sums";

@@ -2,6 +2,7 @@
 // like traces: `host(...)` is a segment that the own host sends, `wire(...)` one that arrives.
 
 import * as abi from "../host/engine/abi.ts";
+import { type EngineCommand, encodeCommand } from "../host/engine/commands.ts";
 import { decodeStatistics, type Statistics } from "../host/engine/statistics.ts";
 import { addressText, decode, mappedAddress, type Packet, type PacketFields, packet } from "./packet.ts";
 import { decodeIcmp, type IcmpPacket, isIcmp } from "./packet-icmp.ts";
@@ -56,6 +57,8 @@ export interface SceneOptions extends EngineOptions {
 export interface Delivery {
   /** PacketFlag bits. */
   flags?: number;
+  /** User of the local socket; left out: unknown. */
+  uid?: number;
 }
 
 export class Scene {
@@ -117,6 +120,15 @@ export class Scene {
     fill(view, at);
     this.prepare();
     this.call("command", 1);
+    return this.outcome(undefined);
+  }
+
+  /** A command as the daemon gives it. */
+  tell(command: EngineCommand): Outcome {
+    const records = encodeCommand(command, ++this.commandId);
+    this.engine.octets.set(records, abi.COMMANDS);
+    this.prepare();
+    this.call("command", records.length / abi.COMMAND_SIZE);
     return this.outcome(undefined);
   }
 
@@ -199,7 +211,9 @@ export class Scene {
     view.setUint32(at + abi.Descriptor.OFFSET, offset, true);
     view.setUint32(at + abi.Descriptor.LENGTH, bytes.length, true);
     view.setUint32(at + abi.Descriptor.HOOK, hook, true);
-    view.setUint32(at + abi.Descriptor.FLAGS, delivery.flags ?? 0, true);
+    const { flags = 0, uid } = delivery;
+    view.setUint32(at + abi.Descriptor.FLAGS, flags | (uid === undefined ? 0 : abi.PacketFlag.UID), true);
+    view.setUint32(at + abi.Descriptor.UID, uid ?? 0, true);
     view.setUint32(at + abi.Descriptor.VERDICT, 0xff, true);
   }
 

@@ -5,7 +5,7 @@
 import { CONFIG, ConfigFlag, EngineConfig, PATH_MAX, PathFlag, Reason } from "../abi";
 import { nowUs } from "../clock";
 import { JOIN_RETRY_MAX_US, JOIN_RETRY_US, STANDBY_DELAY_US } from "../config";
-import { pathRank } from "../connection/classes";
+import { pathHeldBack, pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { pathAt } from "../connection/paths";
 import { subflowAt, SubflowBit, subflowHas } from "../connection/subflow";
@@ -31,7 +31,7 @@ export function owesLastWord(connection: Connection): bool {
 function wouldBeActive(connection: Connection, path: u32): bool {
   if (stranded(connection)) return true;
   if (connection.pinnedPath != 0) return connection.pinnedPath == path;
-  if ((pathAt(path).flags & PathFlag.BACKUP) != 0) return false;
+  if (pathHeldBack(connection.classId, path)) return false;
   return pathRank(connection.classId, path) < pathRank(connection.classId, subflowAt(connection.active).path);
 }
 
@@ -46,7 +46,7 @@ export function standbyJoin(connection: Connection): void {
   const inAdvance = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
   if (!inAdvance && !stranded(connection)) return;
   for (let path: u32 = 1; path <= PATH_MAX; path++) {
-    if (!joinWanted(path) || subflowOnPath(connection, path) != 0) continue;
+    if (!joinWanted(connection, path) || subflowOnPath(connection, path) != 0) continue;
     if (joinObstacle(connection, path) != Reason.NONE) continue;
     const shared = receivesOnAll(connection) && (pathAt(path).flags & PathFlag.BACKUP) == 0;
     joinStart(connection, path, !shared && !wouldBeActive(connection, path), 0);

@@ -6,7 +6,7 @@
 //   2. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
 //   3. on a path that is up
 //   4. on the path that a manual handover pinned
-//   5. on a path that is not marked as backup here
+//   5. on a path that is not marked as backup here, nor denied to the class
 //   6. the class's order of paths
 //   7. the oldest
 
@@ -15,7 +15,7 @@ import {
 } from "../abi";
 import { nowUs } from "../clock";
 import { IDLE_US } from "../config";
-import { pathRank } from "../connection/classes";
+import { pathHeldBack, pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { emitConnectionEvent } from "../connection/lifecycle";
 import { measurePlace } from "../connection/measure";
@@ -41,7 +41,7 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
   if (subflowHas(subflow, SubflowBit.SUSPECT)) rank |= 1 << 25;
   if (down) rank |= 1 << 23;
   if (connection.pinnedPath != 0 && connection.pinnedPath != path) rank |= 1 << 22;
-  if (path != 0 && (record.flags & PathFlag.BACKUP) != 0) rank |= 1 << 21;
+  if (pathHeldBack(connection.classId, path)) rank |= 1 << 21;
   return rank | (pathRank(connection.classId, path) << 8) | <u32>subflow.number;
 }
 

@@ -68,6 +68,10 @@ export const RUN_COST = 32;
 export const NONE = 4294967295;
 /** Paths an engine knows at most; path ids are 1 … PATH_MAX. */
 export const PATH_MAX = 32;
+/** Classes at most; ids are 0 … CLASS_MAX - 1, 0 is the default one. */
+export const CLASS_MAX = 64;
+/** Rules of the classifier at most. */
+export const CLASS_RULES_MAX = 256;
 
 /** Struct at HEADER. */
 export const EngineHeader = {
@@ -192,6 +196,8 @@ export const Descriptor = {
   DROP_REASON: 36,
   /** u32 out: queue number with Verdict.QUEUE */
   QUEUE: 40,
+  /** u32 in: user of the local socket, with PacketFlag.UID */
+  UID: 44,
 } as const;
 
 /** Netfilter hook a packet was queued in (numbers of linux/netfilter.h). */
@@ -216,6 +222,8 @@ export const PacketFlag = {
   CHECKSUM_NOT_VERIFIED: 4,
   /** the kernel had more octets than it gave (NFQA_CAP_LEN): never a payload verdict */
   TRUNCATED: 8,
+  /** Descriptor.UID is known */
+  UID: 16,
 } as const;
 export type PacketFlag = (typeof PacketFlag)[keyof typeof PacketFlag];
 
@@ -311,7 +319,39 @@ export const Command = {
   PREFER_COUNT: 72,
   /** u8[32] CLASS_SET: path ids, most preferred first */
   PREFER: 76,
+  /** u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all */
+  ALLOWED: 108,
 } as const;
+
+/** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
+export const ClassRule = {
+  /** u32 its place: the first rule that matches gives the class */
+  INDEX: 40,
+  /** u32 how many rules there will be; the last of them (INDEX = COUNT - 1) puts all into force at once */
+  COUNT: 44,
+  /** u32 ClassRuleFlag bits: what must hold */
+  FLAGS: 48,
+  /** u16 of either end */
+  PORT_FIRST: 52,
+  /** u16 */
+  PORT_LAST: 54,
+  /** u32 bits of the 16 octets that count: 96 more than usual with IPv4 */
+  PREFIX_LENGTH: 56,
+  /** u32 of the local socket */
+  UID_FIRST: 60,
+  /** u32 */
+  UID_LAST: 64,
+  /** u8[16] of the peer's address */
+  PREFIX: 72,
+} as const;
+
+/** Bits of ClassRule.FLAGS. */
+export const ClassRuleFlag = {
+  PORTS: 1,
+  PREFIX: 2,
+  UIDS: 4,
+} as const;
+export type ClassRuleFlag = (typeof ClassRuleFlag)[keyof typeof ClassRuleFlag];
 
 /** Command.KIND */
 export const CommandKind = {
@@ -319,7 +359,7 @@ export const CommandKind = {
   PATH_SET: 1,
   /** its subflows are abandoned */
   PATH_REMOVE: 2,
-  /** the native policy's preferences of class CLASS */
+  /** class CLASS has the native policy, with these preferences and these paths */
   CLASS_SET: 3,
   /** move what SCOPE names to PATH (MODE), pinned */
   HANDOVER: 4,
@@ -333,6 +373,8 @@ export const CommandKind = {
   SHUTDOWN: 8,
   /** MODE 1/0: trace records for what SCOPE names */
   TRACE: 9,
+  /** a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered */
+  CLASS_RULE: 10,
 } as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 
@@ -362,6 +404,8 @@ export const PathFlag = {
   GATEWAY6: 8,
   /** never join on it by ourselves */
   NO_JOIN: 16,
+  /** about to be left: never joined nor announced, whoever wishes it */
+  DRAINING: 32,
 } as const;
 export type PathFlag = (typeof PathFlag)[keyof typeof PathFlag];
 
@@ -498,6 +542,8 @@ export const Reason = {
   CHECKSUM: 30,
   /** a router says so (ICMP) */
   UNREACHABLE: 31,
+  /** the path is about to be left */
+  DRAINING: 32,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 

@@ -90,6 +90,12 @@ pub const NONE: u32 = 4294967295;
 /// Paths an engine knows at most; path ids are 1 … PATH_MAX.
 pub const PATH_MAX: u32 = 32;
 
+/// Classes at most; ids are 0 … CLASS_MAX - 1, 0 is the default one.
+pub const CLASS_MAX: u32 = 64;
+
+/// Rules of the classifier at most.
+pub const CLASS_RULES_MAX: u32 = 256;
+
 /// Struct at HEADER.
 pub mod engine_header {
     /// u64 in: monotonic time in microseconds, set before every call
@@ -211,6 +217,8 @@ pub mod descriptor {
     pub const DROP_REASON: u32 = 36;
     /// u32 out: queue number with Verdict.QUEUE
     pub const QUEUE: u32 = 40;
+    /// u32 in: user of the local socket, with PacketFlag.UID
+    pub const UID: u32 = 44;
 }
 
 /// Netfilter hook a packet was queued in (numbers of linux/netfilter.h).
@@ -234,6 +242,8 @@ pub mod packet_flag {
     pub const CHECKSUM_NOT_VERIFIED: u32 = 4;
     /// the kernel had more octets than it gave (NFQA_CAP_LEN): never a payload verdict
     pub const TRUNCATED: u32 = 8;
+    /// Descriptor.UID is known
+    pub const UID: u32 = 16;
 }
 
 /// What the embedder does with a packet.
@@ -325,6 +335,37 @@ pub mod command {
     pub const PREFER_COUNT: u32 = 72;
     /// `u8[32]` CLASS_SET: path ids, most preferred first
     pub const PREFER: u32 = 76;
+    /// u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all
+    pub const ALLOWED: u32 = 108;
+}
+
+/// Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives.
+pub mod class_rule {
+    /// u32 its place: the first rule that matches gives the class
+    pub const INDEX: u32 = 40;
+    /// u32 how many rules there will be; the last of them (INDEX = COUNT - 1) puts all into force at once
+    pub const COUNT: u32 = 44;
+    /// u32 ClassRuleFlag bits: what must hold
+    pub const FLAGS: u32 = 48;
+    /// u16 of either end
+    pub const PORT_FIRST: u32 = 52;
+    /// u16
+    pub const PORT_LAST: u32 = 54;
+    /// u32 bits of the 16 octets that count: 96 more than usual with IPv4
+    pub const PREFIX_LENGTH: u32 = 56;
+    /// u32 of the local socket
+    pub const UID_FIRST: u32 = 60;
+    /// u32
+    pub const UID_LAST: u32 = 64;
+    /// `u8[16]` of the peer's address
+    pub const PREFIX: u32 = 72;
+}
+
+/// Bits of ClassRule.FLAGS.
+pub mod class_rule_flag {
+    pub const PORTS: u32 = 1;
+    pub const PREFIX: u32 = 2;
+    pub const UIDS: u32 = 4;
 }
 
 /// Command.KIND
@@ -333,7 +374,7 @@ pub mod command_kind {
     pub const PATH_SET: u32 = 1;
     /// its subflows are abandoned
     pub const PATH_REMOVE: u32 = 2;
-    /// the native policy's preferences of class CLASS
+    /// class CLASS has the native policy, with these preferences and these paths
     pub const CLASS_SET: u32 = 3;
     /// move what SCOPE names to PATH (MODE), pinned
     pub const HANDOVER: u32 = 4;
@@ -347,6 +388,8 @@ pub mod command_kind {
     pub const SHUTDOWN: u32 = 8;
     /// MODE 1/0: trace records for what SCOPE names
     pub const TRACE: u32 = 9;
+    /// a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered
+    pub const CLASS_RULE: u32 = 10;
 }
 
 /// Command.SCOPE
@@ -373,6 +416,8 @@ pub mod path_flag {
     pub const GATEWAY6: u32 = 8;
     /// never join on it by ourselves
     pub const NO_JOIN: u32 = 16;
+    /// about to be left: never joined nor announced, whoever wishes it
+    pub const DRAINING: u32 = 32;
 }
 
 /// Struct of one event, engine → host.
@@ -507,6 +552,8 @@ pub mod reason {
     pub const CHECKSUM: u32 = 30;
     /// a router says so (ICMP)
     pub const UNREACHABLE: u32 = 31;
+    /// the path is about to be left
+    pub const DRAINING: u32 = 32;
 }
 
 /// Struct of one trace record: one packet with payload or acknowledgement, on either side.
