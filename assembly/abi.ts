@@ -259,6 +259,9 @@ export const enum Command {
   PREFER_COUNT = 72, // u32 CLASS_SET: how many of PREFER count
   PREFER = 76, // u8[32] CLASS_SET: path ids, most preferred first
   ALLOWED = 108, // u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all
+  STANDBY = 112, // u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1)
+  OPEN = 116, // u32 CLASS_INTENT: paths to be joined
+  CLOSE = 120, // u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere
 }
 
 /** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
@@ -293,6 +296,7 @@ export const enum CommandKind {
   SHUTDOWN = 8, // end conversion of everything, in bounded steps; answered when nothing is left
   TRACE = 9, // MODE 1/0: trace records for what SCOPE names
   CLASS_RULE = 10, // a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered
+  CLASS_INTENT = 11, // what a policy wants of class CLASS till the next one or CLASS_SET: new data on PATH, 0 = no wish
 }
 
 /** Command.SCOPE */

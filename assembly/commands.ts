@@ -4,11 +4,11 @@
 //   command → path or class table changes at once → sweep over the connections → COMMAND_DONE
 
 import {
-  COMMAND_SIZE, COMMANDS, Command, CommandKind, ConnectionState, EventKind, EventRecord, HandoverMode, PATH_MAX,
-  PathFlag, Reason, Scope, SubflowState,
+  CLASS_MAX, COMMAND_SIZE, COMMANDS, Command, CommandKind, ConnectionState, EventKind, EventRecord, HandoverMode,
+  PATH_MAX, PathFlag, Reason, Scope,
 } from "./abi";
 import { SWEEP_STEP, SWEEPS_MAX } from "./config";
-import { classAt, classSet } from "./connection/classes";
+import { classAt, classSet, intentSet } from "./connection/classes";
 import { ruleEnds, ruleSet } from "./connection/classify";
 import {
   clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag,
@@ -20,13 +20,14 @@ import { drawAddressId, pathAt, PathRecord } from "./connection/paths";
 import { connectionCapacity, connectionSlab, SWEEP_SIZE, SWEEP_TABLE } from "./connection/store";
 import { subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { emitEvent } from "./event-ring";
-import { abandonSubflow, addressIdInUse, losePath, pathLost, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { abandonSubflow, closeSubflow, losePath, pathLost } from "./handover/abandon";
+import { followIntent } from "./handover/intent";
 import { revive } from "./handover/stall";
 import { standbyNow } from "./handover/standby";
 import { handoverStart, reconsider } from "./handover/switch";
 import { addressEqual } from "./memory/address";
 import { slabLive } from "./memory/slab";
-import { advertiseStart, removeAddress } from "./signalling/addresses";
+import { advertiseStart } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
 import { stopConverting } from "./forward/handshake";
 import { fallBack, resetBoth } from "./forward/teardown";
@@ -54,7 +55,7 @@ function runCommand(at: usize): void {
   let reason: Reason = Reason.NONE;
   if (kind == CommandKind.PATH_SET) reason = pathSet(at);
   else if (kind == CommandKind.PATH_REMOVE) reason = pathRemove(at);
-  else if (kind == CommandKind.CLASS_SET || kind == CommandKind.CLASS_RULE) reason = classCommand(at, kind);
+  else if (isAboutClasses(kind)) reason = classCommand(at, kind);
   else if (kind < <u16>CommandKind.HANDOVER || kind > <u16>CommandKind.TRACE) reason = Reason.NOT_BUILT;
   if (kind == CommandKind.SHUTDOWN) stopConverting();
   if (reason != Reason.NONE) {
@@ -81,10 +82,22 @@ function answer(at: usize, reason: Reason, concerned: u32, failed: u32): void {
   store<u64>(event, failed, EventRecord.VALUE64);
 }
 
+/** True for a kind that changes the class table or the classifier. */
+@inline function isAboutClasses(kind: u32): bool {
+  return kind == CommandKind.CLASS_SET || kind == CommandKind.CLASS_RULE || kind == CommandKind.CLASS_INTENT;
+}
+
 /** The class table or the classifier changes at once; LIMIT for what has no room there. */
 function classCommand(at: usize, kind: CommandKind): Reason {
   const id = load<u32>(at, Command.CLASS);
   if (kind == CommandKind.CLASS_RULE) return ruleSet(at, id) ? Reason.NONE : Reason.LIMIT;
+  if (kind == CommandKind.CLASS_INTENT) {
+    const active = load<u32>(at, Command.PATH);
+    if (id >= CLASS_MAX) return Reason.LIMIT;
+    if (active > PATH_MAX || (active != 0 && pathAt(active).known == 0)) return Reason.NO_PATH;
+    intentSet(id, active, load<u32>(at, Command.STANDBY), load<u32>(at, Command.OPEN), load<u32>(at, Command.CLOSE));
+    return Reason.NONE;
+  }
   const count = load<u32>(at, Command.PREFER_COUNT);
   return classSet(id, count, at + Command.PREFER, load<u32>(at, Command.ALLOWED)) ? Reason.NONE : Reason.LIMIT;
 }
@@ -159,6 +172,7 @@ function applyTo(connection: Connection, at: usize): Reason {
   }
   const open = hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, ConnectionFlag.RESET);
   if (!open || connection.state != ConnectionState.M_ESTAB) return Reason.NOT_ESTABLISHED;
+  if (kind == CommandKind.CLASS_INTENT) return followIntent(connection);
   if (kind == CommandKind.HANDOVER) return applyHandover(connection, at);
   if (kind == CommandKind.SUBFLOW_ADD) return applySubflowAdd(connection, path, load<u32>(at, Command.ID));
   if (kind == CommandKind.SUBFLOW_REMOVE) return applySubflowRemove(connection, path);
@@ -216,12 +230,7 @@ function applySubflowRemove(connection: Connection, path: u32): Reason {
   const index = subflowOnPath(connection, path);
   if (index == 0) return Reason.NO_PATH;
   if (connection.subflowCount < 2) return Reason.NOT_ESTABLISHED; // the last one is the connection
-  const subflow = subflowAt(index);
-  const known = <i32>subflow.state >= SubflowState.ESTABLISHED;
-  const id = <u32>subflow.localId;
-  resetSubflow(subflow, RST_UNSPECIFIED);
-  abandonSubflow(connection, subflow, Reason.REMOVED, false);
-  if (known && !addressIdInUse(connection, id)) removeAddress(connection, id);
+  closeSubflow(connection, subflowAt(index));
   return Reason.NONE;
 }
 
@@ -336,7 +345,7 @@ function sweepWaits(sweep: usize): void {
 function inScope(connection: Connection, sweep: usize): bool {
   const kind = load<u16>(sweep, Command.KIND);
   if (kind == CommandKind.CLASS_RULE) return connection.classId != 0 && classAt(connection.classId).rules == 0;
-  const ofClass = kind == CommandKind.CLASS_SET;
+  const ofClass = kind == CommandKind.CLASS_SET || kind == CommandKind.CLASS_INTENT;
   const byClass = ofClass || load<u8>(sweep, Command.SCOPE) == Scope.CLASS;
   if (byClass && connection.classId != load<u32>(sweep, Command.CLASS)) return false;
   const moves = ofClass || kind == CommandKind.HANDOVER || kind == CommandKind.HANDOVER_AUTO;

@@ -22,7 +22,7 @@ import { fromRouter } from "./forward/icmp";
 import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
 import { closeEnd, closeExpired, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
-import { resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { leaveFire, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { danPullFire } from "./handover/dan-pull";
 import { poisonCheck, poisonFire } from "./handover/poison";
 import { stallFire } from "./handover/stall";
@@ -147,7 +147,8 @@ function expire(connection: Connection): void {
 function subflowTimer(subflow: Subflow, now: u64): void {
   const connection = connectionAt(subflow.connection);
   if (due(subflow.expireUs, now)) {
-    closeEnd(connection, subflow, Reason.CLOSED);
+    if (subflow.state == SubflowState.TIME_WAIT) closeEnd(connection, subflow, Reason.CLOSED);
+    else leaveFire(connection, subflow);
     return;
   }
   if (hasFlag(connection, ConnectionFlag.RESET)) return; // nothing but RST leaves any more, and soon it is all over

@@ -34,6 +34,7 @@ export interface SceneEvent {
   path: number;
   subflow: number;
   value: number;
+  value64: number;
   local: string;
   remote: string;
 }
@@ -268,6 +269,7 @@ export class Scene {
         path: view.getUint32(at + abi.EventRecord.PATH, true),
         subflow: view.getUint32(at + abi.EventRecord.SUBFLOW, true),
         value: view.getUint32(at + abi.EventRecord.VALUE, true),
+        value64: Number(view.getBigUint64(at + abi.EventRecord.VALUE64, true)),
         local: address(abi.EventRecord.LOCAL),
         remote: address(abi.EventRecord.REMOTE),
       });

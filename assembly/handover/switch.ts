@@ -6,8 +6,8 @@
 //   2. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
 //   3. on a path that is up
 //   4. on the path that a manual handover pinned
-//   5. on a path that is not marked as backup here, nor denied to the class
-//   6. the class's order of paths
+//   5. on a path that is not marked as backup here (unless its class wants it active), nor to be left, nor denied
+//   6. the class's order of paths: the one that its intent wants active, then its preferences
 //   7. the oldest
 
 import {
@@ -28,6 +28,7 @@ import { count } from "../counters";
 import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
 import { kick } from "./kick";
+import { leaveLater } from "./leave";
 import { forgetMtu } from "./path-mtu";
 import { transitionStart } from "./transition";
 
@@ -87,6 +88,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     connection.headTries = 0; // they say nothing about the new one
   }
   if (tellPeer) preferSubflow(connection, chosen);
+  leaveLater(connection);
 }
 
 /** True if no payload moves in either direction and none waits for an acknowledgement. */

@@ -321,6 +321,12 @@ export const Command = {
   PREFER: 76,
   /** u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all */
   ALLOWED: 108,
+  /** u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1) */
+  STANDBY: 112,
+  /** u32 CLASS_INTENT: paths to be joined */
+  OPEN: 116,
+  /** u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere */
+  CLOSE: 120,
 } as const;
 
 /** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
@@ -375,6 +381,8 @@ export const CommandKind = {
   TRACE: 9,
   /** a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered */
   CLASS_RULE: 10,
+  /** what a policy wants of class CLASS till the next one or CLASS_SET: new data on PATH, 0 = no wish */
+  CLASS_INTENT: 11,
 } as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 

@@ -57,6 +57,23 @@ export interface ClassRule {
   uids?: NumberRange;
 }
 
+/**
+ * What a policy wants of a class, until its next intent or class_set: connections that live follow at once, new ones
+ * from their start. What a path is named for first counts: active, standby or open, close.
+ */
+export interface ClassIntentCommand {
+  kind: "class_intent";
+  class: number;
+  /** The path for new data: joined first where need be, then moved to. null = no wish, the order of `prefer`. */
+  active: number | null;
+  /** Paths to be joined as backup. */
+  standby: number[];
+  /** Paths to be joined; the peer may send there, too, where it may send on all. */
+  open: number[];
+  /** Paths to be left once a connection goes on elsewhere; never its last one. */
+  close: number[];
+}
+
 /** What the engine can be told. Every command is answered by events that carry its id. */
 export type EngineCommand =
   | PathSetCommand
@@ -71,6 +88,7 @@ export type EngineCommand =
    * (default: all).
    */
   | { kind: "class_set"; class: number; prefer: number[]; paths?: number[] }
+  | ClassIntentCommand
   | ({ kind: "handover"; path: number; mode: NameOf<typeof HandoverMode>; timeoutMs: number } & CommandScope)
   | ({ kind: "handover_auto" } & CommandScope)
   | { kind: "subflow_add"; token: string; path: number }
@@ -112,6 +130,13 @@ function encodeOne(command: Exclude<EngineCommand, { kind: "class_rules" }>, id:
       if (command.prefer.length > PATH_MAX)
         throw new Error(`${command.prefer.length} preferred paths, at most ${PATH_MAX}`);
       octets.set(command.prefer.map(pathId), Command.PREFER);
+      break;
+    case "class_intent":
+      view.setUint32(Command.CLASS, classId(command.class), true);
+      view.setUint32(Command.PATH, command.active === null ? 0 : pathId(command.active), true);
+      view.setUint32(Command.STANDBY, pathMask(command.standby), true);
+      view.setUint32(Command.OPEN, pathMask(command.open), true);
+      view.setUint32(Command.CLOSE, pathMask(command.close), true);
       break;
     case "handover":
       view.setUint8(Command.MODE, modeValue(command.mode));

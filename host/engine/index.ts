@@ -10,7 +10,14 @@ import { decodeStatistics, type Statistics } from "./statistics.ts";
 
 export type { SetNames } from "./addon.ts";
 export { formatAddress, parseAddress } from "./address.ts";
-export type { ClassRule, CommandScope, EngineCommand, NumberRange, PathSetCommand } from "./commands.ts";
+export type {
+  ClassIntentCommand,
+  ClassRule,
+  CommandScope,
+  EngineCommand,
+  NumberRange,
+  PathSetCommand,
+} from "./commands.ts";
 export type { EngineEvent, EventKindName, ReasonName } from "./events.ts";
 export type { Snapshot, SnapshotConnection, SnapshotPath, SnapshotSubflow } from "./snapshot.ts";
 export type { ClassStatistics, Statistics } from "./statistics.ts";

@@ -337,6 +337,12 @@ pub mod command {
     pub const PREFER: u32 = 76;
     /// u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all
     pub const ALLOWED: u32 = 108;
+    /// u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1)
+    pub const STANDBY: u32 = 112;
+    /// u32 CLASS_INTENT: paths to be joined
+    pub const OPEN: u32 = 116;
+    /// u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere
+    pub const CLOSE: u32 = 120;
 }
 
 /// Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives.
@@ -390,6 +396,8 @@ pub mod command_kind {
     pub const TRACE: u32 = 9;
     /// a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered
     pub const CLASS_RULE: u32 = 10;
+    /// what a policy wants of class CLASS till the next one or CLASS_SET: new data on PATH, 0 = no wish
+    pub const CLASS_INTENT: u32 = 11;
 }
 
 /// Command.SCOPE

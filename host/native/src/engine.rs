@@ -329,7 +329,12 @@ impl Remembered {
                 self.0.retain(|old| command_code(old) != kind::PATH_SET || get_u32(old, command::PATH) != path)
             }
             kind::CLASS_SET => {
-                self.0.retain(|old| command_code(old) != kind::CLASS_SET || get_u32(old, command::CLASS) != class)
+                let of_class = |old: &[u8]| get_u32(old, command::CLASS) == class;
+                let void = |old: &[u8]| matches!(command_code(old), kind::CLASS_SET | kind::CLASS_INTENT);
+                self.0.retain(|old| !(of_class(old) && void(old)))
+            }
+            kind::CLASS_INTENT => {
+                self.0.retain(|old| command_code(old) != kind::CLASS_INTENT || get_u32(old, command::CLASS) != class)
             }
             kind::CLASS_RULE if get_u32(record, class_rule::INDEX) == 0 => {
                 self.0.retain(|old| command_code(old) != kind::CLASS_RULE)
@@ -422,5 +427,9 @@ mod tests {
         let expected = |class| (kind::CLASS_SET, class, 0, 0);
         assert_eq!(remembered(&[set(0), set(1), set(0)]), [expected(1), expected(0)]);
         assert_eq!(remembered(&[command(kind::HANDOVER, &[])]), []);
+        let wish = |class| command(kind::CLASS_INTENT, &[(command::CLASS, class)]);
+        let expected_wish = |class| (kind::CLASS_INTENT, class, 0, 0);
+        assert_eq!(remembered(&[set(1), wish(1), wish(2), wish(1)]), [expected(1), expected_wish(2), expected_wish(1)]);
+        assert_eq!(remembered(&[wish(2), wish(1), set(1)]), [expected_wish(2), expected(1)]);
     }
 }
