@@ -262,6 +262,7 @@ export const enum Command {
   STANDBY = 112, // u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1)
   OPEN = 116, // u32 CLASS_INTENT: paths to be joined
   CLOSE = 120, // u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere
+  PROBE_MS = 124, // u32 CLASS_SET: idle paths of its connections are asked this often for their round trip; 0 = never
 }
 
 /** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
@@ -647,4 +648,5 @@ export const enum Counter {
   MP_FAIL_RECEIVED = 49,
   ICMP_TRANSLATED = 50, // errors about subflows, given to the host in its own numbers
   MTU_SHOWN = 51, // hosts told that their segments are too long for the subflow that is to carry them (ICMP)
+  PATH_PROBES = 52, // questions to idle paths for their round trip
 }

@@ -8,7 +8,7 @@ import {
   PATH_MAX, PathFlag, Reason, Scope,
 } from "./abi";
 import { SWEEP_STEP, SWEEPS_MAX } from "./config";
-import { classAt, classSet, intentSet } from "./connection/classes";
+import { classAt, classSet, intentSet, probesSet } from "./connection/classes";
 import { ruleEnds, ruleSet } from "./connection/classify";
 import {
   clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag,
@@ -29,6 +29,7 @@ import { addressEqual } from "./memory/address";
 import { slabLive } from "./memory/slab";
 import { advertiseStart } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
+import { probePaths } from "./signalling/path-probe";
 import { stopConverting } from "./forward/handshake";
 import { fallBack, resetBoth } from "./forward/teardown";
 
@@ -99,7 +100,10 @@ function classCommand(at: usize, kind: CommandKind): Reason {
     return Reason.NONE;
   }
   const count = load<u32>(at, Command.PREFER_COUNT);
-  return classSet(id, count, at + Command.PREFER, load<u32>(at, Command.ALLOWED)) ? Reason.NONE : Reason.LIMIT;
+  if (!classSet(id, count, at + Command.PREFER, load<u32>(at, Command.ALLOWED))) return Reason.LIMIT;
+  probesSet(id, load<u32>(at, Command.PROBE_MS));
+  probePaths();
+  return Reason.NONE;
 }
 
 // ---- path table ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import { CONTROL_REPEATS, DEBUG } from "./config";
 import { runSweeps } from "./commands";
 import { Connection, connectionAt, ConnectionFlag, hasFlag } from "./connection/connection";
 import { connectionDestroy } from "./connection/lifecycle";
-import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
+import { connectionCapacity, connectionSlab, subflowCapacity, subflowSlab } from "./connection/store";
 import { Subflow, subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { armConnection, armSubflow } from "./connection/timers";
 import { count, countAdd } from "./counters";
@@ -35,6 +35,7 @@ import { check } from "./memory/check";
 import { outboxReset } from "./outbox";
 import { advertiseNow, controlRepeatLater, sendRemoved } from "./signalling/addresses";
 import { joinRetry } from "./signalling/join";
+import { probePath } from "./signalling/path-probe";
 import { preferSubflow, repeatPrio } from "./signalling/priority";
 import { IpKind } from "./wire/ip";
 
@@ -92,7 +93,8 @@ export function fireTimers(): void {
   let fired: u64 = 0;
   for (let index = wheelAdvance(now); index != 0; index = wheelAdvance(now)) {
     if (index <= connectionCapacity) connectionTimer(connectionAt(index), now);
-    else subflowTimer(subflowAt(index - connectionCapacity), now);
+    else if (index <= connectionCapacity + subflowCapacity) subflowTimer(subflowAt(index - connectionCapacity), now);
+    else probePath(index - connectionCapacity - subflowCapacity);
     fired++;
   }
   countAdd(Counter.TIMERS_FIRED, fired);

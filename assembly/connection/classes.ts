@@ -12,6 +12,7 @@
 //     28     4  joined         paths that are to be joined, active too, 32 standby: those of them as backup
 //     36     4  left           paths that are to be left
 //     40     4  changed        IntentChange bits: what the latest intent wants that the one before did not
+//     44     4  probeMs        its idle paths are asked this often for their round trip; 0 = never
 //     48     8  bytesAcked, 56 bytesReceived
 //     64    32  prefer         path ids, most preferred first
 //     96   132  activeOn       u32 per path id, 0 first: see SnapshotClass in abi.ts
@@ -44,6 +45,7 @@ export class ClassRecord {
   standby: u32;
   left: u32;
   changed: u32;
+  probeMs: u32;
   bytesAcked: u64;
   bytesReceived: u64;
 }
@@ -63,6 +65,20 @@ if (ACTIVE_ON + 4 * (PATH_MAX + 1) > CLASS_RECORD_SIZE) ERROR("ClassRecord: too 
 /** Bit of `path` in a mask of paths; none for path 0. */
 @inline function pathBit(path: u32): u32 {
   return path == 0 ? 0 : 1 << (path - 1);
+}
+
+/** The shortest pause, in microseconds, at which a class wants its idle paths asked; 0 = none wants it. */
+export let probeIntervalUs: u64 = 0;
+
+/** Idle paths of class `id` are to be asked every `ms` milliseconds, 0 = never. */
+export function probesSet(id: u32, ms: u32): void {
+  classAt(id).probeMs = ms;
+  let shortest: u32 = 0;
+  for (let i: u32 = 0; i < CLASS_MAX; i++) {
+    const wanted = classAt(i).probeMs;
+    if (wanted != 0 && (shortest == 0 || wanted < shortest)) shortest = wanted;
+  }
+  probeIntervalUs = <u64>shortest * 1000;
 }
 
 /**

@@ -16,7 +16,7 @@ import { sendTableFree, sendTableFreeSubflow } from "../mapping/send-table";
 import { slabAlloc, slabFree } from "../memory/slab";
 import { Dan, dsnGt } from "../seq/space";
 import { setOperation } from "../set-operations";
-import { classAt } from "./classes";
+import { classAt, probeIntervalUs } from "./classes";
 import {
   clearFlag, Connection, connectionAlloc, connectionAt, ConnectionFlag, connectionIndex, connectionRelease,
   hasFlag, hostAddress, hostPort, peerAddress, peerPort, sendTableOf, setFlag, setPorts,
@@ -30,7 +30,7 @@ import {
   heldOf, localAddress, localPort, mapLogOf, mapSumsOf, rangesOf, recvTableOf, remoteAddress, remotePort,
   setSubflowPorts, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex,
 } from "./subflow";
-import { armConnection, disarmConnection, disarmSubflow } from "./timers";
+import { armConnection, armPath, disarmConnection, disarmSubflow } from "./timers";
 
 let halfOpenHead: u32 = 0; // oldest
 let halfOpenTail: u32 = 0;
@@ -183,7 +183,8 @@ export function subflowCreate(
   memory.copy(remoteAddress(subflow), remote, 16);
   setSubflowPorts(subflow, localPt, remotePt);
   insertSubflow(subflow);
-  pathAt(path).subflows++;
+  // Its first one: whoever asks idle paths has slept.
+  if (pathAt(path).subflows++ == 0 && path != 0 && probeIntervalUs != 0) armPath(path, nowUs());
   if (connection.head == 0) {
     connection.head = index;
   } else {
@@ -223,7 +224,9 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   mapSumsFree(mapSumsOf(subflow));
   disarmSubflow(subflow);
   removeSubflow(subflow);
-  pathAt(subflow.path).subflows--;
+  const path = pathAt(subflow.path);
+  path.subflows--;
+  if (path.probedSubflow == index) path.probedSubflow = 0;
   // Our SYN is not counted before its acknowledgement.
   if (<i32>subflow.state >= SubflowState.PRE_ESTABLISHED) measureLost(subflow, subflow.ssnNxt - subflow.ssnUna);
   count(Counter.SUBFLOWS_CLOSED);

@@ -40,6 +40,7 @@ export function measureRepeated(subflow: Subflow): void {
 /** A round trip on some subflow of `path` took `sample` µs (RFC 6298 §2, over the samples of all its subflows). */
 export function measureRtt(path: PathRecord, sample: u32): void {
   measureLeast(path, sample);
+  path.sampledUs = nowUs();
   if (path.srttUs == 0) {
     path.srttUs = sample;
     path.rttvarUs = sample >> 1;

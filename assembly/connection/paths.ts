@@ -47,6 +47,11 @@ export class PathRecord {
   packetsReceived: u64;
   packetsRepeated: u64;
   inFlight: u32;
+  sampledUs: u64; // when its round trip was measured last
+  probedUs: u64; // when the question left whose answer is a sample; 0 = none
+  probedSubflow: u32; // who was asked last and has not answered; 0 = nobody
+  probeCursor: u32; // where to look for the next one to be asked
+  probeLooked: u32; // how many have been looked at in vain
 }
 if (offsetof<PathRecord>("address6a") != 32) ERROR("PathRecord.address6 moved");
 if (offsetof<PathRecord>() > PATH_RECORD_SIZE) ERROR("PathRecord: too large");

@@ -96,7 +96,8 @@ export function storeInit(): Status {
   const wireAt = tuplesAt + tableBytes(connections);
   const tokensAt = wireAt + tableBytes(subflows);
   const wheelAt = tokensAt + tableBytes(connections);
-  const end = wheelAt + <usize>wheelBytes(connections + subflows);
+  const timers = connections + subflows + PATH_MAX;
+  const end = wheelAt + <usize>wheelBytes(timers);
   if (end > (<usize>memory.size() << 16)) return Status.NO_MEMORY;
   connectionCapacity = connections;
   subflowCapacity = subflows;
@@ -106,7 +107,7 @@ export function storeInit(): Status {
   hashInit(tupleTable(), tuplesAt, tableSize(connections));
   hashInit(subflowTable(), wireAt, tableSize(subflows));
   hashInit(tokenTable(), tokensAt, tableSize(connections));
-  wheelInit(wheelAt, connections + subflows, nowUs());
+  wheelInit(wheelAt, timers, nowUs());
   store<u32>(HEADER + EngineHeader.SLABS_END, <u32>end);
   return Status.OK;
 }

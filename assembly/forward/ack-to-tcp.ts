@@ -29,6 +29,7 @@ import { sendTableTrim } from "../mapping/send-table";
 import { DSN_BLOCKS, DSN_BLOCKS_MAX, MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS, TSN_BLOCKS } from "../scratch";
 import { Dan, dsnGt, dsnLeq, Dsn, expand, San, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeToHost } from "../signalling/forge";
+import { probeAnswered } from "../signalling/path-probe";
 import { DSS, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
 import { TCP_ACK } from "../wire/tcp";
 import { SACK_BLOCKS_MAX, sackLeft, sackRight, TcpOptions, tcpOptionsAt, writeSackBlocks } from "../wire/tcp-options";
@@ -91,6 +92,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
     if (probeAnswer || danMoved) subflowClear(subflow, SubflowBit.PROBE_OUT);
   }
   const control = (options.present & ~(<u32>1 << DSS)) != 0;
+  if (!sanMoved && !control && segment.payloadLength == 0 && probeAnswered(subflow)) probeAnswer = true;
   duplicateOnSubflow = !sanMoved && outstanding && sameWindow && !control && !probeAnswer && segment.payloadLength == 0;
   danPullUpdate(connection, subflow, danMoved);
   if (sanMoved) poisonRelief(connection, subflow);

@@ -327,6 +327,8 @@ export const Command = {
   OPEN: 116,
   /** u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere */
   CLOSE: 120,
+  /** u32 CLASS_SET: idle paths of its connections are asked this often for their round trip; 0 = never */
+  PROBE_MS: 124,
 } as const;
 
 /** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
@@ -938,5 +940,7 @@ export const Counter = {
   ICMP_TRANSLATED: 50,
   /** hosts told that their segments are too long for the subflow that is to carry them (ICMP) */
   MTU_SHOWN: 51,
+  /** questions to idle paths for their round trip */
+  PATH_PROBES: 52,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -85,9 +85,10 @@ export type EngineCommand =
   | { kind: "class_rules"; rules: readonly ClassRule[] }
   /**
    * The class has the native policy, with these preferences, most preferred path first, and may use these paths only
-   * (default: all).
+   * (default: all). `probeMs`: how often a path on which nothing of ours is in flight is asked for its round trip
+   * (default: never).
    */
-  | { kind: "class_set"; class: number; prefer: number[]; paths?: number[] }
+  | { kind: "class_set"; class: number; prefer: number[]; paths?: number[]; probeMs?: number }
   | ClassIntentCommand
   | ({ kind: "handover"; path: number; mode: NameOf<typeof HandoverMode>; timeoutMs: number } & CommandScope)
   | ({ kind: "handover_auto" } & CommandScope)
@@ -126,6 +127,7 @@ function encodeOne(command: Exclude<EngineCommand, { kind: "class_rules" }>, id:
     case "class_set":
       view.setUint32(Command.CLASS, classId(command.class), true);
       view.setUint32(Command.ALLOWED, pathMask(command.paths ?? []), true);
+      view.setUint32(Command.PROBE_MS, command.probeMs ?? 0, true);
       view.setUint32(Command.PREFER_COUNT, command.prefer.length, true);
       if (command.prefer.length > PATH_MAX)
         throw new Error(`${command.prefer.length} preferred paths, at most ${PATH_MAX}`);

@@ -7,7 +7,7 @@ export interface ClassStatistics {
   id: number;
   /** Live ones: MPTCP is agreed on, and they are not closing. */
   connections: number;
-  /** Of these: how many send new data on a path, by path id; 0 = on none, or on no known path. Without those of zero. */
+  /** Of these: how many send new data on a path, by path id; 0 = on none, or on no known path. No count is zero. */
   activeOn: ReadonlyMap<number, number>;
   /** Payload octets of our hosts that the peers have acknowledged, each once; a FIN counts as one. */
   bytesAcked: number;

@@ -92,7 +92,8 @@ describe("commands", () => {
   });
 
   test("a class may have paths of its own", () => {
-    const record = view({ kind: "class_set", class: 5, prefer: [2, 1], paths: [1, 32] });
+    const record = view({ kind: "class_set", class: 5, prefer: [2, 1], paths: [1, 32], probeMs: 300 });
+    expect(record.getUint32(abi.Command.PROBE_MS, true)).toBe(300);
     expect(record.getUint32(abi.Command.CLASS, true)).toBe(5);
     expect(record.getUint32(abi.Command.ALLOWED, true)).toBe(0x80000001);
   });

@@ -343,6 +343,8 @@ pub mod command {
     pub const OPEN: u32 = 116;
     /// u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere
     pub const CLOSE: u32 = 120;
+    /// u32 CLASS_SET: idle paths of its connections are asked this often for their round trip; 0 = never
+    pub const PROBE_MS: u32 = 124;
 }
 
 /// Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives.
@@ -941,4 +943,6 @@ pub mod counter {
     pub const ICMP_TRANSLATED: u32 = 50;
     /// hosts told that their segments are too long for the subflow that is to carry them (ICMP)
     pub const MTU_SHOWN: u32 = 51;
+    /// questions to idle paths for their round trip
+    pub const PATH_PROBES: u32 = 52;
 }
