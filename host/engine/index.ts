@@ -11,6 +11,17 @@ export type { SetNames } from "./addon.ts";
 export { formatAddress, parseAddress } from "./address.ts";
 export type { CommandScope, EngineCommand, PathSetCommand } from "./commands.ts";
 export type { EngineEvent, EventKindName, ReasonName } from "./events.ts";
+export {
+  compilePolicy,
+  type Decision,
+  type FaultKind,
+  type Metering,
+  PolicyCode,
+  PolicyFault,
+  PolicyInstance,
+  type PolicyLogLine,
+  PolicyRefused,
+} from "./sandbox.ts";
 export type { Snapshot, SnapshotConnection, SnapshotPath, SnapshotSubflow } from "./snapshot.ts";
 
 /**
