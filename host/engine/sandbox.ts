@@ -139,8 +139,9 @@ function refusal(code: number | null, signal: NodeJS.Signals | null, complaint: 
     case null:
       return line === "" ? `the policy compiler ended with exit code ${code}; please report it` : line;
     case "SIGXCPU":
-    case "SIGKILL":
       return "compiling it takes more than 5 s of processor time; split its largest functions, or build it with less inlining";
+    case "SIGKILL":
+      return `compiling it was ended after ${COMPILE_TIMEOUT_MS / 1000} s, or for want of memory; try it on an idle machine`;
     case "SIGABRT":
       return `compiling it takes more than 1 GiB of memory; split its largest functions${line && ` (${line})`}`;
     default:
