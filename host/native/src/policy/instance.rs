@@ -179,7 +179,7 @@ impl Exports {
     fn check_version(&self, instance: &wasmtime::Instance, store: &mut Store<State>) -> Result<(), Fault> {
         let version = required::<(), u32>(instance, store, "shunt_policy_abi_1")?;
         let minor = call(store, "shunt_policy_abi_1", &version, ())?;
-        if minor <= ABI_MINOR {
+        if (0..=ABI_MINOR).contains(&minor) {
             return Ok(());
         }
         let text = format!(
