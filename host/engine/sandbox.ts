@@ -1,5 +1,5 @@
-// The sandbox as the rest of the host sees it: a Wasm module goes in, compiled code comes out of a limited child process,
-// and instances of it decide on the policy thread, within a budget (docs/decisions/0301-policy-sandbox.md).
+// The sandbox as the rest of the host sees it: a Wasm module goes in, compiled code comes out of a limited child
+// process, and instances of it decide on the policy thread, within a budget (docs/decisions/0301-policy-sandbox.md).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { loadAddon, type NativePolicyOutcome, type NativePolicyThread, policyCompilerPath } from "./addon.ts";
@@ -87,8 +87,8 @@ export class PolicyCode {
 const machineCode = new WeakMap<PolicyCode, Uint8Array>();
 
 /**
- * Compiles a module in a child process that limits itself: 5 s of processor time, 1 GiB of memory, no files. Rejects with
- * PolicyRefused for a module that is not Wasm, too large, not of this ABI, or too expensive to compile.
+ * Compiles a module in a child process that limits itself: 5 s of processor time, 1 GiB of memory, no files. Rejects
+ * with PolicyRefused for a module that is not Wasm, too large, not of this ABI, or too expensive to compile.
  */
 export async function compilePolicy(wasm: Uint8Array, metering: Metering = METERED): Promise<PolicyCode> {
   if (wasm.length > MODULE_MAX) {

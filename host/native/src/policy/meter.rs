@@ -2,8 +2,8 @@
 //!
 //! Fuel is counted by the compiled code itself, so it ends an operation at the same place on every run. Time is the
 //! backstop for what fuel cannot count, such as cache misses: a watchdog thread raises the Engine's epoch when an
-//! operation has lasted too long by the clock; the operation then looks at its processor time and goes on if the machine
-//! was merely busy with others.
+//! operation has lasted too long by the clock; the operation then looks at its processor time and goes on if the
+//! machine was merely busy with others.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
