@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import {
   compilePolicy,
   type Decision,
+  type Metering,
   PolicyCode,
   type PolicyFault,
   PolicyInstance,
@@ -51,8 +52,11 @@ const SUM = assemble(`(module
     (i32.ne (local.get $length) (i32.const 1)))
   (data (i32.const 100) "a\\nb\\00"))`);
 
-const load = async (wasm: Uint8Array, settings = NONE, state: Uint8Array | null = null) =>
-  PolicyInstance.load(await compilePolicy(wasm), settings, state);
+/** For those that end by fuel: a slow machine must not end them by time. */
+const COUNTED = { fuel: true, epoch: false };
+
+const load = async (wasm: Uint8Array, settings = NONE, state: Uint8Array | null = null, metering?: Metering) =>
+  PolicyInstance.load(await compilePolicy(wasm, metering), settings, state);
 const hostile = (name: string) => assemble(readFileSync(path.join(HOSTILE, `${name}.wat`), "utf8"));
 
 // cargo looks at the sources by itself; the first build on a machine takes minutes.
@@ -113,7 +117,7 @@ describe("a hostile policy", () => {
   async function live(wasm: Uint8Array): Promise<string> {
     let operation = "load";
     try {
-      const instance = await load(wasm, NONE, new Uint8Array(16));
+      const instance = await load(wasm, NONE, new Uint8Array(16), COUNTED);
       operation = "decide";
       for (let i = 0; i < 3; i++) await instance.decide(TABLE);
       operation = "save";
@@ -130,7 +134,7 @@ describe("a hostile policy", () => {
 
   test.each(names)("%s ends as its first line says, and nobody else notices", async (name) => {
     const text = readFileSync(path.join(HOSTILE, `${name}.wat`), "utf8");
-    const bystander = await load(SUM);
+    const bystander = await load(SUM, NONE, null, COUNTED);
     const [end] = await Promise.all([live(assemble(text)), bystander.decide(Uint8Array.of(1, ...TABLE))]);
     expect(`;; ${end}`).toBe(text.split(":")[0]);
     expect((await bystander.decide(Uint8Array.of(1, ...TABLE))).intent[0]).toBe(2);
@@ -138,7 +142,7 @@ describe("a hostile policy", () => {
   });
 
   test("is dead after its first fault, and what it cost is known", async () => {
-    const instance = await load(hostile("decide-loops"));
+    const instance = await load(hostile("decide-loops"), NONE, null, COUNTED);
     const fault = await instance.decide(TABLE).catch((error: PolicyFault) => error);
     expect(fault).toMatchObject({ kind: "fuel", fuel: 20_000_000 });
     await expect(instance.decide(TABLE)).rejects.toThrow(/has ended before/);

@@ -83,6 +83,25 @@ fn equal_inputs_cost_equal_fuel() {
     assert_eq!(run(&sandboxes[0]), run(&sandboxes[1]));
 }
 
+/// What leaves the module takes longer than an instruction and is to cost more, or a flood of it would end by time only.
+#[test]
+fn growing_and_logging_cost_more_than_an_instruction() {
+    let sandbox = Sandbox::new(METERED).unwrap();
+    let fuel = |body: &str| {
+        let text =
+            COUNTER.replace("(i32.const 5))\n    (i32.const 0))", &format!("(i32.const 5)) {body} (i32.const 0))"));
+        let mut instance = sandbox.load(&code(&text), &[0; 8], None).0.unwrap();
+        let (decided, report) = instance.decide(&sandbox, &[0; 64]);
+        decided.unwrap();
+        report.fuel
+    };
+    let without = fuel("");
+    assert!((1000..1100).contains(&without), "{without}");
+    assert!(fuel("(drop (memory.grow (i32.const 0)))") > without + 200);
+    assert!(fuel("(call $log (i32.const 1) (i32.const 0) (i32.const 0))") > without + 1000);
+    assert!(fuel("(memory.fill (i32.const 0) (i32.const 0) (i32.const 5000))") > without + 5000);
+}
+
 #[test]
 fn a_state_that_is_refused_is_no_fault() {
     let sandbox = Sandbox::new(METERED).unwrap();
