@@ -26,7 +26,7 @@ pub type Outcome<T> = (Result<T, Fault>, Report);
 /// What all instances share: the Engine, the imports, the budgets.
 pub struct Sandbox {
     pub(super) engine: Engine,
-    linker: Linker<State>,
+    pub(super) linker: Linker<State>,
     meter: Meter,
 }
 

@@ -1,8 +1,5 @@
 //! What a well-behaved policy gets from the sandbox.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
 use super::compile::compile;
 use super::fault::Kind;
 use super::instance::Sandbox;
@@ -141,20 +138,16 @@ fn code_of_another_engine_is_refused() {
     assert_eq!(report.fuel, 0);
 }
 
-/// On a machine that is busy with others the epoch is raised under calls that have used no time yet.
+/// On a machine that is busy with others the epoch is raised under a call that has used no time yet: here by the log
+/// line, before the call for the intent's region.
 #[test]
 fn an_operation_that_had_to_wait_goes_on() {
-    let sandbox = Sandbox::new(METERED).unwrap();
+    let mut sandbox = Sandbox::new(METERED).unwrap();
+    let engine = sandbox.engine.clone();
+    sandbox.linker.allow_shadowing(true);
+    sandbox.linker.func_wrap("shunt", "log", move |_: u32, _: u32, _: u32| engine.increment_epoch()).unwrap();
     let mut instance = sandbox.load(&code(COUNTER), &[0; 8], None).0.unwrap();
-    let (engine, done) = (sandbox.engine.clone(), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                engine.increment_epoch();
-            }
-        });
-        let failed = (0..20_000).filter(|_| instance.decide(&sandbox, &[0; 64]).0.is_err()).count();
-        done.store(true, Ordering::Relaxed);
-        assert_eq!(failed, 0);
-    });
+    for _ in 0..3 {
+        instance.decide(&sandbox, &[0; 64]).0.unwrap();
+    }
 }
