@@ -82,4 +82,4 @@ soak: setup build ## what takes an hour: random tests with fresh seeds, handover
 	scripts/soak.sh
 
 clean: ## remove what was built
-	rm -rf build out host/native/target host/native/*.node
+	rm -rf build out host/native/target host/native/*.node host/native/shunt-policy-compile.*

@@ -19,6 +19,17 @@ export type {
   PathSetCommand,
 } from "./commands.ts";
 export type { EngineEvent, EventKindName, ReasonName } from "./events.ts";
+export {
+  compilePolicy,
+  type Decision,
+  type FaultKind,
+  type Metering,
+  PolicyCode,
+  PolicyFault,
+  PolicyInstance,
+  type PolicyLogLine,
+  PolicyRefused,
+} from "./sandbox.ts";
 export type { Snapshot, SnapshotConnection, SnapshotPath, SnapshotSubflow } from "./snapshot.ts";
 export type { ClassStatistics, Statistics } from "./statistics.ts";
 
