@@ -17,6 +17,7 @@ step "biome (format and lint)" biome ci --colors=off --error-on-warnings .
 step "tsc (types)" tsc -p .
 step "asc (pedantic)" asc --config asconfig.json --target release --noEmit assembly/index.ts
 if [ -f scripts/abi-generate.ts ]; then step "abi (generated files are current)" node scripts/abi-generate.ts --check; fi
+step "policy abi (generated files are current)" node scripts/policy-abi-generate.ts --check
 for crate in host/native test/lab/emulator test/sim/hosts/smoltcp; do
   manifest=$crate/Cargo.toml
   step "cargo fmt ($crate)" cargo fmt --manifest-path "$manifest" --check
