@@ -9,7 +9,7 @@
 // The world does what the daemon would: it decides on every change, every second and when the policy wants to be woken;
 // it joins what it is told to, after joinMs; it moves data to an established path at once. An intent that the daemon's
 // guard would refuse for what it asks is an error here: a policy shall not need the guard.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as abi from "../../host/policy/abi.ts";
@@ -347,12 +347,21 @@ export class World {
   }
 }
 
-/** Makes worlds for the shipped policy in this folder; scripts/build-policies.ts has built it. */
+/** Where scripts/build-policies.ts puts the shipped policy of this folder. */
+function moduleOf(folder: string): string {
+  const build = join(dirname(fileURLToPath(import.meta.url)), "../../build/policies");
+  return join(build, `${basename(resolve(folder))}.wasm`);
+}
+
+/** A policy that this machine has no compiler for. With ALL_POLICIES set, as on CI, there is no such thing. */
+export function isMissing(folder: string): boolean {
+  return process.env.ALL_POLICIES === undefined && !existsSync(moduleOf(folder));
+}
+
+/** Makes worlds for the shipped policy in this folder. */
 export function worldOf(folder: string): (options: WorldOptions) => World {
   const manifest = JSON.parse(readFileSync(join(folder, "policy.json"), "utf8")) as PolicyManifest;
-  const build = join(dirname(fileURLToPath(import.meta.url)), "../../build/policies");
-  const wasm = readFileSync(join(build, `${basename(resolve(folder))}.wasm`));
-  return (options) => World.start(wasm, manifest, options);
+  return (options) => World.start(readFileSync(moduleOf(folder)), manifest, options);
 }
 
 /** The event that the daemon would tell this change by. */
