@@ -3,11 +3,11 @@
 // Promise: each usable path gets a penalty from 0 to 1 for each measure, and new data goes by the path whose weighted
 // mean is lowest, once it has been lower by `margin` for `hold_ms`. Signal: 0 at `good_dbm` and above, 1 at `lost_dbm`,
 // judged `ahead_ms` from now by its slope. Cost and energy: 0 if free, 1 for the dearest usable path. What is not known
-// counts for nothing, as does energy unless the machine runs on battery. A radio that is expected at `lost_dbm` is left at
-// once, and one that nothing but it is left comes after all others.
+// counts for nothing, as does energy unless the machine runs on battery. A radio that is expected at `lost_dbm` is left
+// at once, and one that nothing but it is left comes after all others.
 //
-// Why so: penalties are relative to what there is to choose from, so that weights mean the same whatever the currency and
-// the radios. Linear ones are crude, but one can say in one's head what they will do. A lost radio is no matter of
+// Why so: penalties are relative to what there is to choose from, so that weights mean the same whatever the currency
+// and the radios. Linear ones are crude, but one can say in one's head what they will do. A lost radio is no matter of
 // taste: no price makes it worth staying. For one goal alone use the policy that is made for it: it knows more.
 import {
   Path, pathAt, pathCount, Power, Reason, setting, Status, table, UNKNOWN_I16, UNKNOWN_U32,

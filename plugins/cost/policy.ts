@@ -5,10 +5,10 @@
 // until the next period begins it is used only when nothing else is there. A path on which we roam comes after all
 // others that are within their quota.
 //
-// Why so: prices change seldom, so the one thing that could flap is a free path that comes and goes. It must be there for
-// `hold_ms` before data moves to it, while losing it takes effect at once. A quota only ever falls, until a period ends:
-// its limit needs no second threshold. The reserve is left for what cannot wait: acknowledgements of what is already on
-// its way, the joins of other classes, and the provider's idea of what was counted.
+// Why so: prices change seldom, so the one thing that could flap is a free path that comes and goes. It must be there
+// for `hold_ms` before data moves to it, while losing it takes effect at once. A quota only ever falls, until a period
+// ends: its limit needs no second threshold. The reserve is left for what cannot wait: acknowledgements of what is
+// already on its way, the joins of other classes, and the provider's idea of what was counted.
 import { Path, pathAt, pathCount, PathFlag, Reason, setting, Status, UNKNOWN_U32, UNKNOWN_U64 } from "../sdk/as/policy";
 import { active, best, costOf, rank, settle } from "../sdk/as/ranking";
 

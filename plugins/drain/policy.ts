@@ -1,16 +1,18 @@
 // drain: leaves a path by a deadline, or a host.
 //
-// Promise: from the moment at which a path is flagged as draining (or named by `path`) nothing is joined on it, and another
-// one is joined. Data moves there at the first quiet moment, at the latest `reserve_ms` before the deadline, `within_ms`
-// after that moment. As soon as nothing is in flight on the path its subflows are closed; at the deadline in any case.
-// If all paths drain, the host is to be left: nothing new is joined, everything but the active path is closed, and the
-// connections stay where they are, since there is nowhere to go. Without anything to drain: the order of preference.
+// Promise: from the moment at which a path is flagged as draining (or named by `path`) nothing is joined on it, and
+// another one is joined. Data moves there at the first quiet moment, at the latest `reserve_ms` before the deadline,
+// `within_ms` after that moment. As soon as nothing is in flight on the path its subflows are closed; at the deadline
+// in any case. If all paths drain, the host is to be left: nothing new is joined, everything but the active path is
+// closed, and the connections stay where they are, since there is nowhere to go. Without anything to drain: the order
+// of preference.
 //
-// Why so: who empties a path for maintenance wants it empty at a known time, not at once, and a move between two requests
-// is one that nobody notices. The reserve is for what a move needs: a round trip of MP_PRIO, and what the peer had queued.
+// Why so: who empties a path for maintenance wants it empty at a known time, not at once, and a move between two
+// requests is one that nobody notices. The reserve is for what a move needs: a round trip of MP_PRIO, and what the peer
+// had queued.
 import {
-  bit, carry, Event, intent, loadState, Path, pathAt, pathCount, PathFlag, PathState, Reason, RECORD_MAX, recordOf, saveState,
-  setting, Status, table, UNKNOWN_U32,
+  bit, carry, Event, intent, loadState, Path, pathAt, pathCount, PathFlag, PathState, Reason, RECORD_MAX, recordOf,
+  saveState, setting, Status, table, UNKNOWN_U32,
 } from "../sdk/as/policy";
 import { active, best, lost, NEVER, others, rank, settle } from "../sdk/as/ranking";
 

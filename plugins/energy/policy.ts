@@ -1,19 +1,19 @@
 // energy: on battery, as few radios awake as possible, and the one that spends least.
 //
-// Promise: while the machine discharges below `save_below`, nothing is joined in advance, and data moves to another path
-// only if what is likely still to come costs less energy there, waking that radio and `margin` included, for `hold_ms`. A
-// short flow so never wakes a second radio. After a move the path left is closed while its radio is still awake, so that
-// no stray packet wakes it later. On mains, with enough charge, or if nobody knows: the class's order of preference,
-// everything joined.
+// Promise: while the machine discharges below `save_below`, nothing is joined in advance, and data moves to another
+// path only if what is likely still to come costs less energy there, waking that radio and `margin` included, for
+// `hold_ms`. A short flow so never wakes a second radio. After a move the path left is closed while its radio is still
+// awake, so that no stray packet wakes it later. On mains, with enough charge, or if nobody knows: the class's order of
+// preference, everything joined.
 //
 // Why so: a radio's energy is not in its octets alone. After the last one a cellular radio stays at full power for some
-// ten seconds, which costs as much as megabytes do (figures for LTE and Wi-Fi as in Huang et al., A Close Examination of
-// Performance and Power Characteristics of 4G LTE Networks, MobiSys 2012, at 5 Mbit/s; measure your own and set them).
-// A radio within its tail is awake at no cost. What is still to come nobody knows; that it goes on for `horizon_ms` at
-// the present rate is the guess that needs no history.
+// ten seconds, which costs as much as megabytes do (figures for LTE and Wi-Fi as in Huang et al., A Close Examination
+// of Performance and Power Characteristics of 4G LTE Networks, MobiSys 2012, at 5 Mbit/s; measure your own and set
+// them). A radio within its tail is awake at no cost. What is still to come nobody knows; that it goes on for
+// `horizon_ms` at the present rate is the guess that needs no history.
 import {
-  bit, intent, loadState, ownState, Path, pathAt, pathCount, PathKind, PathState, Power, Reason, saveState, setting, Status,
-  table, UNKNOWN_U16, UNKNOWN_U32, UNKNOWN_U64,
+  bit, intent, loadState, ownState, Path, pathAt, pathCount, PathKind, PathState, Power, Reason, saveState, setting,
+  Status, table, UNKNOWN_U16, UNKNOWN_U32, UNKNOWN_U64,
 } from "../sdk/as/policy";
 import { active, rank, settle, usable } from "../sdk/as/ranking";
 

@@ -1,13 +1,13 @@
 // min-delay: the path with the shortest round-trip time.
 //
-// Promise: new data goes by the path whose smoothed round-trip time is shortest, once it is shorter than the present one
-// by `margin` and `margin_ms` for `hold_ms`. A path that loses more than `loss_max` comes after those that lose less: a
-// retransmission costs more than any difference in delay. A path that was never measured comes after all that were,
-// in the class's order of preference. Every usable path is joined, else it cannot be measured.
+// Promise: new data goes by the path whose smoothed round-trip time is shortest, once it is shorter than the present
+// one by `margin` and `margin_ms` for `hold_ms`. A path that loses more than `loss_max` comes after those that lose
+// less: a retransmission costs more than any difference in delay. A path that was never measured comes after all that
+// were, in the class's order of preference. Every usable path is joined, else it cannot be measured.
 //
-// Why so: the path that carries data has a queue which that data makes, an idle one has none. Compared as they are,
-// the data would chase its own queue from path to path. So the active path is judged by the smallest round-trip time of
-// the last seconds, which is that of its queue at its emptiest; and each move soon after another doubles the hold, up to
+// Why so: the path that carries data has a queue which that data makes, an idle one has none. Compared as they are, the
+// data would chase its own queue from path to path. So the active path is judged by the smallest round-trip time of the
+// last seconds, which is that of its queue at its emptiest; and each move soon after another doubles the hold, up to
 // five minutes. Soon is within three holds, a minute at least; a time as quiet halves it again. So two paths that take
 // turns are soon left alone.
 import {

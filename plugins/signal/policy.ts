@@ -2,16 +2,17 @@
 //
 // Promise: while another path is usable, data leaves a radio `move_ahead_ms` before level and slope say that it will be
 // at `lost_dbm`, or when it gets there by surprise; and it does not return before the radio has been up, at `good_dbm`
-// and not falling, for `hold_ms`. Among good paths the class's order of preference decides; paths without a signal (cables,
-// or a driver that does not tell) are good as long as they are up. If all are bad, the one that will last longest.
+// and not falling, for `hold_ms`. Among good paths the class's order of preference decides; paths without a signal
+// (cables, or a driver that does not tell) are good as long as they are up. If all are bad, the one that will last
+// longest.
 //
 // Why so: a handover before the break costs the difference of two one-way delays, one after it a retransmission and, if
 // not joined yet, a handshake. A wrong alarm costs one move and `hold_ms` on the second choice. So we rather leave too
 // early, and what prevents flapping is that the way back is slow. A slope alone is noise: below `slope_noise` it is not
 // extrapolated.
 import {
-  loadState, Path, pathAt, pathCount, PathKind, PathState, Reason, RECORD_MAX, recordOf, saveState, setting, Status, table,
-  UNKNOWN_I16,
+  loadState, Path, pathAt, pathCount, PathKind, PathState, Reason, RECORD_MAX, recordOf, saveState, setting, Status,
+  table, UNKNOWN_I16,
 } from "../sdk/as/policy";
 import { active, best, rank, settle } from "../sdk/as/ranking";
 

@@ -1,6 +1,9 @@
 // One function per language: the ABI's constants, records and enums as a source file.
 import { type Abi, fieldDoc, NOTICE, paddedFields, type RecordType, snake, upper } from "./model.ts";
 
+/** A comment behind a line of code; nothing if there is nothing to say. */
+const behind = (open: string, text: string, close = ""): string => (text ? ` ${open} ${text}${close}` : "");
+
 const version = ({ version: { major, minor } }: Abi): number => major * 256 + minor;
 
 /** host/policy/abi.ts: offsets and `as const` objects (no enums: Node strips types only). */
@@ -61,7 +64,7 @@ export function assemblyscript(abi: Abi): string {
   }
   for (const { name, doc, values } of abi.enums) {
     lines.push("", `/** ${doc} */`, `export const enum ${name} {`);
-    for (const value of values) lines.push(`  ${value.name} = ${value.value},${value.doc ? ` // ${value.doc}` : ""}`);
+    for (const value of values) lines.push(`  ${value.name} = ${value.value},${behind("//", value.doc)}`);
     lines.push("}");
   }
   return `${lines.join("\n")}\n`;
@@ -82,7 +85,8 @@ function rustRecord(record: RecordType): string[] {
     const array = /^(\w+)\[(\d+)\]$/.exec(field.type);
     const text = fieldDoc(field);
     if (text) lines.push(`    /// ${rustDoc(text)}`);
-    lines.push(`    pub ${snake(field.name)}: ${array ? `[${array[1]}; ${array[2]}]` : field.type},`);
+    const type = array ? `[${array[1]}; ${array[2]}]` : field.type;
+    lines.push(`    pub ${snake(field.name)}: ${type},`);
   }
   return [...lines, "}", `const _: () = assert!(core::mem::size_of::<${record.name}>() == ${record.size});`];
 }
@@ -115,9 +119,9 @@ function cRecord(record: RecordType): string[] {
   const lines = ["", `/* ${record.doc} */`, `${tag} {`];
   for (const field of paddedFields(record)) {
     const [, sign, bits, count] = /^([ui])(\d+)(?:\[(\d+)\])?$/.exec(field.type) ?? [];
-    const text = fieldDoc(field);
-    const declaration = `${sign === "u" ? "u" : ""}int${bits}_t ${snake(field.name)}${count ? `[${count}]` : ""};`;
-    lines.push(`  ${declaration}${text ? ` /* ${text} */` : ""}`);
+    const type = `${sign === "u" ? "u" : ""}int${bits}_t`;
+    const array = count ? `[${count}]` : "";
+    lines.push(`  ${type} ${snake(field.name)}${array};${behind("/*", fieldDoc(field), " */")}`);
   }
   return [...lines, "};", `_Static_assert(sizeof(${tag}) == ${record.size}, "${tag}: size moved");`];
 }
@@ -129,7 +133,7 @@ export function c(abi: Abi): string {
   lines.push(`#define SHUNT_ABI ${version(abi)}`);
   for (const { name, value, doc } of abi.limits) {
     const text = value < 0 ? `(${value})` : value > 0x7fffffff ? `${value}u` : `${value}`;
-    lines.push(`#define SHUNT_${name} ${text}${doc ? ` /* ${doc} */` : ""}`);
+    lines.push(`#define SHUNT_${name} ${text}${behind("/*", doc, " */")}`);
   }
   lines.push("#define SHUNT_UNKNOWN_U64 UINT64_MAX");
   for (const record of abi.records) lines.push(...cRecord(record));
@@ -137,7 +141,7 @@ export function c(abi: Abi): string {
     lines.push("", `/* ${doc} */`, `enum shunt_${snake(name)} {`);
     for (const value of values) {
       const enumerator = `SHUNT_${upper(name)}_${value.name} = ${value.value},`;
-      lines.push(`  ${enumerator}${value.doc ? ` /* ${value.doc} */` : ""}`);
+      lines.push(`  ${enumerator}${behind("/*", value.doc, " */")}`);
     }
     lines.push("};");
   }

@@ -126,8 +126,8 @@ export function ownState<T>(): T {
 }
 
 /**
- * What the policy keeps about path `id`: an unmanaged class whose first field is `pathId: u32`, zero at first. A state of
- * such records is RECORD_MAX of them, and nothing else; that of a path which is gone is given to a new one.
+ * What the policy keeps about path `id`: an unmanaged class whose first field is `pathId: u32`, zero at first. A state
+ * of such records is RECORD_MAX of them, and nothing else; that of a path which is gone is given to a new one.
  */
 export function recordOf<T>(id: u32): T {
   const first = STATE + HEAD_SIZE;
