@@ -3,8 +3,8 @@
 // Promise: from the moment at which a path is flagged as draining (or named by `path`) nothing is joined on it, and
 // another one is joined. Data moves there at the first quiet moment, at the latest `reserve_ms` before the deadline,
 // `within_ms` after that moment. As soon as nothing is in flight on the path its subflows are closed; at the deadline
-// in any case. If all paths drain, the host is to be left: nothing new is joined, everything but the active path is
-// closed, and the connections stay where they are, since there is nowhere to go. Without anything to drain: the order
+// in any case. If all paths drain, the host is to be left: nothing new is joined, all but the active path are closed
+// likewise, and the connections stay where they are, since there is nowhere to go. Without anything to drain: the order
 // of preference.
 //
 // Why so: who empties a path for maintenance wants it empty at a known time, not at once, and a move between two
@@ -58,7 +58,7 @@ export function decide(): i32 {
   const chosen = current >= 0 && waits(current, drained) ? leave(current) : settle(Reason.PREFERRED, HOLD_MS, true);
   const wanted = intent();
   wanted.standbyMask &= ~drained;
-  if (chosen >= 0 && chosen == current) wanted.closeMask = empty(drained & ~bit(current), best(true) >= 0);
+  if (chosen >= 0 && chosen == current) wanted.closeMask = empty(drained & ~bit(current));
   return Status.OK;
 }
 
@@ -104,13 +104,13 @@ function quiet(path: Path): bool {
 }
 
 /** Of the drained paths that carry nothing new, those to close: with nothing in flight, or late. */
-function empty(drained: u32, elsewhere: bool): u32 {
+function empty(drained: u32): u32 {
   let mask: u32 = 0;
   for (let i = 0, n = pathCount(); i < n; i++) {
     const path = pathAt(i);
     if ((drained & bit(i)) == 0 || path.state == PathState.DOWN || path.state == PathState.UP) continue;
     const late = table().nowUs >= deadlineUs(path);
-    if (path.inFlight == 0 || path.inFlight == UNKNOWN_U32 || late || !elsewhere) mask |= bit(i);
+    if (path.inFlight == 0 || path.inFlight == UNKNOWN_U32 || late) mask |= bit(i);
     else intent().wakeAtUs = deadlineUs(path);
   }
   return mask;

@@ -35,12 +35,12 @@ describe("a path that is flagged", () => {
   });
 
   test("is left five seconds before the deadline if there is none", () => {
-    const w = world();
+    const w = world({ within_ms: 30_500 });
     w.set("a", DRAINING);
-    w.advance(24_900);
+    w.advance(25_499);
     expect(w.active).toBe("a");
-    w.advance(100);
-    expect(w.moves).toEqual([{ atMs: 26_000, from: "a", to: "b", reason: "DEADLINE" }]);
+    w.advance(1);
+    expect(w.moves).toEqual([{ atMs: 26_500, from: "a", to: "b", reason: "DEADLINE" }]);
   });
 
   test("is left at once if there is no time", () => {
@@ -91,6 +91,16 @@ describe("a path that is flagged", () => {
     w.advance(5000);
     expect(w.moves.at(-1)).toMatchObject({ to: "a", reason: "PREFERRED" });
   });
+});
+
+test("a flag that comes a second time has a deadline of its own", () => {
+  const w = world();
+  w.set("a", DRAINING);
+  w.advance(20_000);
+  w.set("a", { flags: 0 });
+  w.set("a", DRAINING);
+  w.advance(24_000);
+  expect(w.active).toBe("a");
 });
 
 test("a path that the settings name is left like one that is flagged", () => {

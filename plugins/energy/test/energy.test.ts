@@ -49,6 +49,18 @@ describe("on battery", () => {
     expect(w.moves).toEqual([]);
   });
 
+  test("what saves less than a quarter is not worth a move, nor what saves nothing", () => {
+    const cable = { name: "cable", kind: PathKind.ETHERNET, state: PathState.ESTABLISHED, energyPerByte: 900 };
+    const w = world([cable, { ...WIFI, energyPerByte: 1000 }], { active: "wifi" });
+    w.advance(10_000);
+    w.set("wifi", { ackedRateKbps: 8000 });
+    w.advance(10_000);
+    expect(w.moves).toEqual([]);
+    w.set("cable", { energyPerByte: 750 });
+    w.advance(6000);
+    expect(w.active).toBe("cable");
+  });
+
   test("waking a cellular radio takes a lot to pay off", () => {
     const thirsty = { ...WIFI, energyPerByte: 2600 };
     const w = world([thirsty, { ...LTE, energyPerByte: 1000 }]);

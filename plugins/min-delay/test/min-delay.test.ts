@@ -107,3 +107,15 @@ test("a doubled hold survives a swap", () => {
   w.advance(4000);
   expect(w.active).toBe("a");
 });
+
+test("a doubled hold is forgotten after a quiet minute", () => {
+  const w = world([measured("a", 60), measured("b", 20)]);
+  w.advance(4000);
+  w.set("b", { srttUs: 100_000, minRttUs: 100_000 });
+  w.advance(7000);
+  expect(w.active).toBe("a");
+  w.advance(180_000);
+  w.set("b", { srttUs: 20_000, minRttUs: 20_000 });
+  w.advance(3000);
+  expect(w.active).toBe("b");
+});
