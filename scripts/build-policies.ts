@@ -40,7 +40,8 @@ async function build(name: string): Promise<void> {
   // Beside its place and moved there: other runs may be reading.
   const scratch = join(OUTPUT, `.${name}-${process.pid}.wasm`);
   try {
-    await buildPolicy(join(ROOT, "plugins", name), scratch);
+    const warnings = await buildPolicy(join(ROOT, "plugins", name), scratch);
+    if (warnings !== "") throw new Error(`the compiler warns:\n${warnings}`);
     renameSync(scratch, output);
     writeFileSync(stamp, hash);
   } finally {

@@ -27,17 +27,21 @@ export function languageOf(folder: string): Language {
   throw new Error(`${folder}: no policy.ts, policy.c or Cargo.toml`);
 }
 
-/** Compiles the policy in `folder` to the file `output`. Throws with what the compiler said. */
-export async function buildPolicy(folder: string, output: string): Promise<void> {
+/** What asc says although nothing is wrong: a note on the optimiser's last round. */
+const HARMLESS = "Last converge was suboptimal.";
+
+/** Compiles the policy in `folder` to the file `output`; returns its compiler's warnings. Throws with its errors. */
+export async function buildPolicy(folder: string, output: string): Promise<string> {
   mkdirSync(dirname(output), { recursive: true });
   const builders = { AssemblyScript: buildAssemblyScript, C: buildC, Rust: buildRust };
-  await builders[languageOf(folder)](folder, output);
+  return (await builders[languageOf(folder)](folder, output)).replace(HARMLESS, "").trim();
 }
 
-async function compile(command: string, options: string[], cwd: string, missing: string): Promise<void> {
+/** Returns what the compiler had to say. */
+async function compile(command: string, options: string[], cwd: string, missing: string): Promise<string> {
   const path = [process.env.PATH, join(homedir(), ".cargo/bin")].join(delimiter);
   try {
-    await run(command, options, { cwd, env: { ...process.env, PATH: path } });
+    return (await run(command, options, { cwd, env: { ...process.env, PATH: path } })).stderr;
   } catch (error) {
     const { code, stderr, stdout } = error as { code?: string | number; stderr?: string; stdout?: string };
     if (code === "ENOENT") throw new CompilerMissing(missing);
@@ -45,30 +49,31 @@ async function compile(command: string, options: string[], cwd: string, missing:
   }
 }
 
-async function buildAssemblyScript(folder: string, output: string): Promise<void> {
+async function buildAssemblyScript(folder: string, output: string): Promise<string> {
   const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
   const config = ["--config", join(SDK, "as/asconfig.json"), "--target", "policy"];
-  await compile(process.execPath, [asc, join(folder, "policy.ts"), ...config, "--outFile", output], ROOT, "");
+  return compile(process.execPath, [asc, join(folder, "policy.ts"), ...config, "--outFile", output], ROOT, "");
 }
 
-async function buildC(folder: string, output: string): Promise<void> {
+async function buildC(folder: string, output: string): Promise<string> {
   // A module without a start function or a C library: the ABI's exports are marked in the source.
   const link = ["--no-entry", "--strip-all", "-z,stack-size=16384"].map((option) => `-Wl,${option}`);
   const options = ["--target=wasm32", "-std=c11", "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"];
   const files = [`-I${join(SDK, "c")}`, join(folder, "policy.c"), "-o", output];
   const missing = "clang and wasm-ld are missing; run as root: apt-get install -y clang lld";
   if (!(await has("wasm-ld", ["--version"]))) throw new CompilerMissing(missing);
-  await compile("clang", [...options, ...link, ...files], folder, missing);
+  return compile("clang", [...options, ...link, ...files], folder, missing);
 }
 
-async function buildRust(folder: string, output: string): Promise<void> {
+async function buildRust(folder: string, output: string): Promise<string> {
   const missing = "Rust for WebAssembly is missing; run: rustup target add wasm32-unknown-unknown";
   const target = join(ROOT, "build/policies/target");
   if (!(await hasRustTarget())) throw new CompilerMissing(missing);
   const options = ["build", "--quiet", "--release", "--locked", "--offline", "--target", "wasm32-unknown-unknown"];
-  await compile("cargo", [...options, "--target-dir", target], folder, missing);
+  const warnings = await compile("cargo", [...options, "--target-dir", target], folder, missing);
   const name = folder.split("/").at(-1)?.replaceAll("-", "_");
   copyFileSync(join(target, "wasm32-unknown-unknown/release", `${name}.wasm`), output);
+  return warnings;
 }
 
 async function has(command: string, options: string[]): Promise<boolean> {
