@@ -11,8 +11,8 @@
 // requests is one that nobody notices. The reserve is for what a move needs: a round trip of MP_PRIO, and what the peer
 // had queued.
 import {
-  bit, carry, Event, intent, loadState, Path, pathAt, pathCount, PathFlag, PathState, Reason, RECORD_MAX, recordOf,
-  saveState, setting, Status, table, UNKNOWN_U32,
+  bit, carry, Event, intent, loadState, log, LogLevel, Path, pathAt, pathCount, PathFlag, PathState, Reason, RECORD_MAX,
+  recordOf, saveState, setting, Status, table, UNKNOWN_U32,
 } from "../sdk/as/policy";
 import { active, best, lost, NEVER, others, rank, settle } from "../sdk/as/ranking";
 
@@ -72,7 +72,10 @@ function waits(current: i32, drained: u32): bool {
 function note(path: Path, leaves: bool): void {
   const record = recordOf<Drain>(path.id);
   if (!leaves) record.sinceUs = 0;
-  else if (record.sinceUs == 0 || record.sinceUs > table().nowUs) record.sinceUs = table().nowUs;
+  else if (record.sinceUs == 0 || record.sinceUs > table().nowUs) {
+    record.sinceUs = table().nowUs;
+    log(LogLevel.INFO, "a path is to be left; its time runs");
+  }
 }
 
 function deadlineUs(path: Path): u64 {

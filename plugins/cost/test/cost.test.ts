@@ -25,6 +25,12 @@ describe("price", () => {
     expect(w.moves).toEqual([{ atMs: 5000, from: "lte", to: "dsl", reason: "CHEAPER" }]);
   });
 
+  test("a hold that is no whole second ends on time", () => {
+    const w = world([LTE, DSL], { hold_ms: 2500 });
+    w.advance(4000);
+    expect(w.moves).toMatchObject([{ atMs: 2500, to: "dsl" }]);
+  });
+
   test("a free path is joined first, and its five seconds run meanwhile", () => {
     const w = world([DSL, FREE]);
     expect(w.last.standby).toContain("free");

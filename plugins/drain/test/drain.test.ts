@@ -124,6 +124,14 @@ describe("a host that is to be left", () => {
   });
 });
 
+test("the log says once that a path is to be left", () => {
+  const w = world();
+  expect(w.log).toEqual([]);
+  w.set("a", DRAINING);
+  w.advance(10_000);
+  expect(w.log).toEqual(["a path is to be left; its time runs"]);
+});
+
 test("the deadline does not begin anew with a swap", () => {
   const w = world();
   w.set("a", DRAINING);
