@@ -14,7 +14,7 @@ import {
   loadState, Path, pathAt, pathCount, PathKind, PathState, Reason, RECORD_MAX, recordOf, saveState, setting, Status,
   table, UNKNOWN_I16,
 } from "../sdk/as/policy";
-import { active, best, rank, settle } from "../sdk/as/ranking";
+import { active, best, lost, rank, settle } from "../sdk/as/ranking";
 
 export { shunt_policy_abi_1, region, init } from "../sdk/as/policy";
 
@@ -83,13 +83,17 @@ function lasts(path: Path): i64 {
 function isBad(path: Path, lastsMs: i64): bool {
   const radio = recordOf<Left>(path.id);
   const now = table().nowUs;
-  if (lastsMs <= setting(Setting.MOVE_AHEAD_MS) || (path.state == PathState.DOWN && isRadio(path))) {
+  // A cable that is plugged in is there; what fell silent, or is behind a portal, must prove itself like a radio.
+  const gone = path.state == PathState.DOWN ? isRadio(path) : lost(path);
+  if (gone || lastsMs <= setting(Setting.MOVE_AHEAD_MS)) {
     radio.left = 1;
     radio.goodSinceUs = now;
+    return true;
   }
   if (radio.left == 0) return false;
   const weak = path.signal != UNKNOWN_I16 && <i64>path.signal < setting(Setting.GOOD_DBM) * 10;
-  if (weak || lastsMs != FOR_LONG || radio.goodSinceUs > now) radio.goodSinceUs = now;
-  if (now - radio.goodSinceUs >= <u64>setting(Setting.HOLD_MS) * 1000) radio.left = 0;
+  const fit = !weak && lastsMs == FOR_LONG;
+  if (!fit || radio.goodSinceUs > now) radio.goodSinceUs = now;
+  if (fit && now - radio.goodSinceUs >= <u64>setting(Setting.HOLD_MS) * 1000) radio.left = 0;
   return radio.left != 0;
 }

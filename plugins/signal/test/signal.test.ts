@@ -47,6 +47,16 @@ describe("before the break", () => {
     expect(w.last.standby).toEqual(["lte"]);
   });
 
+  test("without a hold data moves all the same, and returns as soon as the radio is good", () => {
+    const w = world({ hold_ms: 0 });
+    w.advance(1000);
+    w.set("wifi", { signal: -860 });
+    w.set("wifi", { signal: -800 });
+    expect(w.active).toBe("lte");
+    w.set("wifi", { signal: -740 });
+    expect(w.moves.map(({ to }) => to)).toEqual(["lte", "wifi"]);
+  });
+
   test("a driver that tells no slope is judged by its level alone", () => {
     const w = world();
     w.advance(1000);
@@ -116,6 +126,21 @@ describe("after a break", () => {
     w.advance(1000);
     w.set("wifi", { state: PathState.STALE });
     expect(w.moves).toMatchObject([{ to: "lte", reason: "PATH_LOST" }]);
+  });
+
+  test("a path that is heard again must be heard for five seconds, a cable too", () => {
+    for (const first of [WIFI, { ...CABLE, state: PathState.ESTABLISHED }]) {
+      const w = world({}, [first, { ...LTE, state: PathState.ESTABLISHED }]);
+      for (let i = 0; i < 10; i++) {
+        w.set(first.name, { state: PathState.STALE });
+        w.advance(1000);
+        w.set(first.name, { state: PathState.ESTABLISHED });
+        w.advance(3000);
+      }
+      expect(w.moves).toMatchObject([{ to: "lte", reason: "PATH_LOST" }]);
+      w.advance(3000);
+      expect(w.active).toBe(first.name);
+    }
   });
 
   test("one that is back must stay before data returns", () => {
