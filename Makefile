@@ -5,7 +5,7 @@ SHELL := /bin/bash
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 export PATH := $(ROOT)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
-.PHONY: help setup modules packages applications build engine addon test lint fmt unit sim lab native demo bench bench-handover soak clean
+.PHONY: help setup modules packages applications compilers build engine policies addon test lint fmt unit sim lab native demo bench bench-handover soak clean
 
 ENGINE_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 ADDON_SOURCES := $(shell find host/native -path host/native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
@@ -30,7 +30,10 @@ packages:
 applications:
 	@scripts/setup.sh applications
 
-build: engine addon ## build everything that bin/shunt needs
+compilers:
+	@scripts/setup.sh compilers
+
+build: engine policies addon ## build everything that bin/shunt needs
 
 engine: build/engine.wasm ## build the engine (AssemblyScript -> build/engine.wasm)
 
@@ -38,6 +41,9 @@ build/engine.wasm: $(ENGINE_SOURCES) node_modules/.package-lock.json
 	@mkdir -p build
 	@echo "building the engine"
 	@asc --config asconfig.json --target release assembly/index.ts
+
+policies: modules ## build the shipped policies (plugins/ -> build/policies/)
+	@node scripts/build-policies.ts
 
 addon: $(ADDON) ## build the native data path (Rust -> a Node addon)
 
@@ -47,7 +53,7 @@ $(ADDON): $(ADDON_SOURCES)
 	@scripts/build-addon.sh
 	@touch $(ADDON)
 
-test: modules applications build ## everything CI runs; ends with "N passed, N failed"
+test: modules applications compilers build ## everything CI runs; ends with "N passed, N failed"
 	@scripts/test.sh
 
 lint: modules ## formatters in check mode, linters, type checks
@@ -82,4 +88,4 @@ soak: setup build ## what takes an hour: random tests with fresh seeds, handover
 	scripts/soak.sh
 
 clean: ## remove what was built
-	rm -rf build out host/native/target host/native/*.node
+	rm -rf build out host/native/target host/native/*.node host/native/shunt-policy-compile.*

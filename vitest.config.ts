@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["test/{unit,model,property,contract,scripts,fuzz,sim}/**/*.test.ts"],
+          include: ["test/{unit,model,property,contract,scripts,fuzz,sim}/**/*.test.ts", "plugins/*/test/*.test.ts"],
           globalSetup: ["test/global-setup.ts"],
           testTimeout: 60_000,
         },

@@ -62,10 +62,15 @@
 @inline export const EVENTS: u32 = OUTBOX_DATA + OUTBOX_DATA_SIZE;
 @inline export const EVENT_MAX: u32 = 4096;
 @inline export const EVENT_SIZE: u32 = 128;
-/** Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath). */
+/**
+ * Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath,
+ * SnapshotClass).
+ */
 @inline export const SNAPSHOT: u32 = EVENTS + EVENT_MAX * EVENT_SIZE;
 @inline export const SNAPSHOT_SIZE: u32 = 131072;
 @inline export const SNAPSHOT_RECORD_SIZE: u32 = 192;
+/** Cursor of the one page that names paths and classes only: what it costs does not grow with the connections. */
+@inline export const STATISTICS_CURSOR: u32 = 4294967295;
 /** The engine's own working space. */
 @inline export const SCRATCH: u32 = SNAPSHOT + SNAPSHOT_SIZE;
 @inline export const SCRATCH_SIZE: u32 = 16384;
@@ -97,6 +102,10 @@
 @inline export const NONE: u32 = 0xffffffff;
 /** Paths an engine knows at most; path ids are 1 … PATH_MAX. */
 @inline export const PATH_MAX: u32 = 32;
+/** Classes at most; ids are 0 … CLASS_MAX - 1, 0 is the default one. */
+@inline export const CLASS_MAX: u32 = 64;
+/** Rules of the classifier at most. */
+@inline export const CLASS_RULES_MAX: u32 = 256;
 
 /** Struct at HEADER. */
 export const enum EngineHeader {
@@ -168,6 +177,7 @@ export const enum Descriptor {
   OUT_LENGTH = 32, // u32 out: its octets
   DROP_REASON = 36, // u32 out: DropReason with Verdict.DROP
   QUEUE = 40, // u32 out: queue number with Verdict.QUEUE
+  UID = 44, // u32 in: user of the local socket, with PacketFlag.UID
 }
 
 /** Netfilter hook a packet was queued in (numbers of linux/netfilter.h). */
@@ -185,6 +195,7 @@ export const enum PacketFlag {
   GSO = 2, // super-packet
   CHECKSUM_NOT_VERIFIED = 4, // nobody has verified the TCP checksum yet
   TRUNCATED = 8, // the kernel had more octets than it gave (NFQA_CAP_LEN): never a payload verdict
+  UID = 16, // Descriptor.UID is known
 }
 
 /** What the embedder does with a packet. */
@@ -247,19 +258,46 @@ export const enum Command {
   ADDRESS6 = 56, // u8[16] PATH_SET: global IPv6 address, all zero = none
   PREFER_COUNT = 72, // u32 CLASS_SET: how many of PREFER count
   PREFER = 76, // u8[32] CLASS_SET: path ids, most preferred first
+  ALLOWED = 108, // u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all
+  STANDBY = 112, // u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1)
+  OPEN = 116, // u32 CLASS_INTENT: paths to be joined
+  CLOSE = 120, // u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere
+  PROBE_MS = 124, // u32 CLASS_SET: idle paths of its connections are asked this often for their round trip; 0 = never
+}
+
+/** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
+export const enum ClassRule {
+  INDEX = 40, // u32 its place: the first rule that matches gives the class
+  COUNT = 44, // u32 how many rules there will be; the last of them (INDEX = COUNT - 1) puts all into force at once
+  FLAGS = 48, // u32 ClassRuleFlag bits: what must hold
+  PORT_FIRST = 52, // u16 of either end
+  PORT_LAST = 54, // u16
+  PREFIX_LENGTH = 56, // u32 bits of the 16 octets that count: 96 more than usual with IPv4
+  UID_FIRST = 60, // u32 of the local socket
+  UID_LAST = 64, // u32
+  PREFIX = 72, // u8[16] of the peer's address
+}
+
+/** Bits of ClassRule.FLAGS. */
+export const enum ClassRuleFlag {
+  PORTS = 1,
+  PREFIX = 2,
+  UIDS = 4,
 }
 
 /** Command.KIND */
 export const enum CommandKind {
   PATH_SET = 1, // create or change path PATH
   PATH_REMOVE = 2, // its subflows are abandoned
-  CLASS_SET = 3, // the native policy's preferences of class CLASS
+  CLASS_SET = 3, // class CLASS has the native policy, with these preferences and these paths
   HANDOVER = 4, // move what SCOPE names to PATH (MODE), pinned
   HANDOVER_AUTO = 5, // unpin what SCOPE names
   SUBFLOW_ADD = 6, // join PATH for connection TOKEN
   SUBFLOW_REMOVE = 7, // close the subflow of connection TOKEN on PATH
   SHUTDOWN = 8, // end conversion of everything, in bounded steps; answered when nothing is left
   TRACE = 9, // MODE 1/0: trace records for what SCOPE names
+  CLASS_RULE = 10, // a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered
+  CLASS_INTENT = 11, // what a policy wants of class CLASS till the next one or CLASS_SET: new data on PATH, 0 = no wish
 }
 
 /** Command.SCOPE */
@@ -282,6 +320,7 @@ export const enum PathFlag {
   GATEWAY4 = 4, // has an IPv4 gateway: reaches beyond its prefix
   GATEWAY6 = 8,
   NO_JOIN = 16, // never join on it by ourselves
+  DRAINING = 32, // about to be left: never joined nor announced, whoever wishes it
 }
 
 /** Struct of one event, engine → host. */
@@ -361,6 +400,7 @@ export const enum Reason {
   NOT_BUILT = 29,
   CHECKSUM = 30, // a mapping's octets were altered on their way (RFC 8684 §3.7)
   UNREACHABLE = 31, // a router says so (ICMP)
+  DRAINING = 32, // the path is about to be left
 }
 
 /** Struct of one trace record: one packet with payload or acknowledgement, on either side. */
@@ -395,6 +435,7 @@ export const enum SnapshotKind {
   CONNECTION = 1,
   SUBFLOW = 2, // belongs to the connection before it
   PATH = 3,
+  CLASS = 4, // only behind STATISTICS_CURSOR
 }
 
 /** Struct of a connection in a snapshot. */
@@ -457,7 +498,7 @@ export const enum SubflowFlag {
   INITIAL = 64,
 }
 
-/** Struct of a path in a snapshot. */
+/** Struct of a path in a snapshot. What is counted is counted over all its subflows, also those that are gone. */
 export const enum SnapshotPath {
   KIND = 0, // u16
   STATE = 2, // u16 1 = up
@@ -468,9 +509,29 @@ export const enum SnapshotPath {
   SUBFLOWS = 20, // u32
   ADDRESS4 = 24, // u8[16]
   ADDRESS6 = 40, // u8[16]
-  BYTES_SENT = 56, // u64 payload on its subflows, also of those that are gone
+  BYTES_SENT = 56, // u64 payload, with retransmissions
   BYTES_RECEIVED = 64, // u64
-  SRTT_US = 72, // u32 of the subflow heard last
+  SRTT_US = 72, // u32 estimate over the samples of all its subflows (RFC 6298); 0 = unknown
+  RTTVAR_US = 76, // u32
+  MIN_RTT_US = 80, // u32 smallest sample of the last 5 to 10 s in which there were any; 0 = unknown
+  IN_FLIGHT = 84, // u32 octets sent and not acknowledged on their subflow
+  LAST_ACK_US = 88, // u64 when an established subflow was last heard; 0 = never
+  BYTES_ACKED = 96, // u64 octets that the peer has acknowledged on their subflow, a FIN counts as one
+  BYTES_RETRANSMITTED = 104, // u64 of BYTES_SENT
+  PACKETS_SENT = 112, // u64 with payload
+  PACKETS_RETRANSMITTED = 120, // u64 of PACKETS_SENT
+  PACKETS_RECEIVED = 128, // u64 with payload
+  PACKETS_REPEATED = 136, // u64 of PACKETS_RECEIVED: the peer sent them again though they had come
+}
+
+/** Struct of a class in a snapshot. */
+export const enum SnapshotClass {
+  KIND = 0, // u16
+  ID = 4, // u32
+  CONNECTIONS = 8, // u32 live ones: MPTCP is agreed on, and they are not closing
+  BYTES_ACKED = 16, // u64 payload of our hosts that the peers have acknowledged, each octet once, a FIN counts as one
+  BYTES_RECEIVED = 24, // u64 payload that our hosts have acknowledged, each octet once
+  ACTIVE_ON = 56, // u32[33] of CONNECTIONS: how many send new data on path i; 0 = on none, or on no known path
 }
 
 /** State of a connection: RFC 9293 names for the handshake, RFC 8684 §3.3.3 (M_…) afterwards. */
@@ -587,4 +648,5 @@ export const enum Counter {
   MP_FAIL_RECEIVED = 49,
   ICMP_TRANSLATED = 50, // errors about subflows, given to the host in its own numbers
   MTU_SHOWN = 51, // hosts told that their segments are too long for the subflow that is to carry them (ICMP)
+  PATH_PROBES = 52, // questions to idle paths for their round trip
 }

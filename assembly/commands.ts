@@ -4,41 +4,47 @@
 //   command → path or class table changes at once → sweep over the connections → COMMAND_DONE
 
 import {
-  COMMAND_SIZE, COMMANDS, Command, CommandKind, ConnectionState, EventKind, EventRecord, HandoverMode, PATH_MAX,
-  PathFlag, Reason, Scope, SubflowState,
+  CLASS_MAX, COMMAND_SIZE, COMMANDS, Command, CommandKind, ConnectionState, EventKind, EventRecord, HandoverMode,
+  PATH_MAX, PathFlag, Reason, Scope,
 } from "./abi";
 import { SWEEP_STEP, SWEEPS_MAX } from "./config";
-import { classSet } from "./connection/classes";
+import { classAt, classSet, intentSet, probesSet } from "./connection/classes";
+import { ruleEnds, ruleSet } from "./connection/classify";
 import {
   clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag,
 } from "./connection/connection";
 import { connectionDestroy } from "./connection/lifecycle";
 import { findToken } from "./connection/lookup";
+import { measureGone, measurePlace } from "./connection/measure";
 import { drawAddressId, pathAt, PathRecord } from "./connection/paths";
-import { connectionCapacity, connectionSlab, SWEEP_TABLE } from "./connection/store";
+import { connectionCapacity, connectionSlab, SWEEP_SIZE, SWEEP_TABLE } from "./connection/store";
 import { subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { emitEvent } from "./event-ring";
-import { abandonSubflow, addressIdInUse, losePath, pathLost, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { abandonSubflow, closeSubflow, losePath, pathLost } from "./handover/abandon";
+import { followIntent } from "./handover/intent";
 import { revive } from "./handover/stall";
 import { standbyNow } from "./handover/standby";
 import { handoverStart, reconsider } from "./handover/switch";
 import { addressEqual } from "./memory/address";
 import { slabLive } from "./memory/slab";
-import { advertiseStart, removeAddress } from "./signalling/addresses";
+import { advertiseStart } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
+import { probePaths } from "./signalling/path-probe";
 import { stopConverting } from "./forward/handshake";
 import { fallBack, resetBoth } from "./forward/teardown";
 
 /**
  * A sweep: a copy of its command (COMMAND_SIZE octets), then cursor, how many it concerned, how many
- * failed, last reason.
+ * failed, and how many of these for each reason.
  */
-@inline const SWEEP_SIZE: u32 = COMMAND_SIZE + 64;
 @inline const CURSOR: usize = COMMAND_SIZE; // u32 next slab index, 0 = slot is free
 @inline const WAITING: u32 = 0xffffffff; // CURSOR of a SHUTDOWN that has seen all and waits for the last to go
 @inline const CONCERNED: usize = COMMAND_SIZE + 4;
 @inline const FAILED: usize = COMMAND_SIZE + 8;
-@inline const REASON: usize = COMMAND_SIZE + 12;
+@inline const REASONS: usize = COMMAND_SIZE + 16;
+/** Reasons that are told apart. */
+@inline const REASON_MAX: u32 = 44;
+if (REASONS + 4 * REASON_MAX > SWEEP_SIZE) ERROR("a sweep has no room for its reasons");
 
 /** Carries out the `count` commands at COMMANDS. */
 export function runCommands(count: u32): void {
@@ -50,15 +56,14 @@ function runCommand(at: usize): void {
   let reason: Reason = Reason.NONE;
   if (kind == CommandKind.PATH_SET) reason = pathSet(at);
   else if (kind == CommandKind.PATH_REMOVE) reason = pathRemove(at);
-  else if (kind == CommandKind.CLASS_SET) {
-    const known = classSet(load<u32>(at, Command.CLASS), load<u32>(at, Command.PREFER_COUNT), at + Command.PREFER);
-    reason = known ? Reason.NONE : Reason.LIMIT;
-  } else if (kind < <u16>CommandKind.HANDOVER || kind > <u16>CommandKind.TRACE) reason = Reason.NOT_BUILT;
+  else if (isAboutClasses(kind)) reason = classCommand(at, kind);
+  else if (kind < <u16>CommandKind.HANDOVER || kind > <u16>CommandKind.TRACE) reason = Reason.NOT_BUILT;
   if (kind == CommandKind.SHUTDOWN) stopConverting();
   if (reason != Reason.NONE) {
     answer(at, reason, 0, 0);
     return;
   }
+  if (kind == CommandKind.CLASS_RULE && !ruleEnds(at)) return; // the last one is answered
   const aboutSubflow = kind == CommandKind.SUBFLOW_ADD || kind == CommandKind.SUBFLOW_REMOVE;
   if (aboutSubflow || load<u8>(at, Command.SCOPE) == Scope.CONNECTION) {
     const index = findToken(load<u32>(at, Command.TOKEN));
@@ -76,6 +81,29 @@ function answer(at: usize, reason: Reason, concerned: u32, failed: u32): void {
   store<u32>(event, load<u32>(at, Command.PATH), EventRecord.PATH);
   store<u32>(event, concerned, EventRecord.VALUE);
   store<u64>(event, failed, EventRecord.VALUE64);
+}
+
+/** True for a kind that changes the class table or the classifier. */
+@inline function isAboutClasses(kind: u32): bool {
+  return kind == CommandKind.CLASS_SET || kind == CommandKind.CLASS_RULE || kind == CommandKind.CLASS_INTENT;
+}
+
+/** The class table or the classifier changes at once; LIMIT for what has no room there. */
+function classCommand(at: usize, kind: CommandKind): Reason {
+  const id = load<u32>(at, Command.CLASS);
+  if (kind == CommandKind.CLASS_RULE) return ruleSet(at, id) ? Reason.NONE : Reason.LIMIT;
+  if (kind == CommandKind.CLASS_INTENT) {
+    const active = load<u32>(at, Command.PATH);
+    if (id >= CLASS_MAX) return Reason.LIMIT;
+    if (active > PATH_MAX || (active != 0 && pathAt(active).known == 0)) return Reason.NO_PATH;
+    intentSet(id, active, load<u32>(at, Command.STANDBY), load<u32>(at, Command.OPEN), load<u32>(at, Command.CLOSE));
+    return Reason.NONE;
+  }
+  const count = load<u32>(at, Command.PREFER_COUNT);
+  if (!classSet(id, count, at + Command.PREFER, load<u32>(at, Command.ALLOWED))) return Reason.LIMIT;
+  probesSet(id, load<u32>(at, Command.PROBE_MS));
+  probePaths();
+  return Reason.NONE;
 }
 
 // ---- path table ----------------------------------------------------------------------------------------
@@ -140,6 +168,7 @@ function applyTo(connection: Connection, at: usize): Reason {
   const path = load<u32>(at, Command.PATH);
   if (kind == CommandKind.PATH_SET || kind == CommandKind.PATH_REMOVE) return applyPath(connection, path);
   if (kind == CommandKind.SHUTDOWN) return applyShutdown(connection);
+  if (kind == CommandKind.CLASS_RULE) return applyDefaultClass(connection);
   if (kind == CommandKind.TRACE) {
     if (load<u8>(at, Command.MODE) != 0) setFlag(connection, ConnectionFlag.TRACE);
     else clearFlag(connection, ConnectionFlag.TRACE);
@@ -147,10 +176,22 @@ function applyTo(connection: Connection, at: usize): Reason {
   }
   const open = hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER) && !hasFlag(connection, ConnectionFlag.RESET);
   if (!open || connection.state != ConnectionState.M_ESTAB) return Reason.NOT_ESTABLISHED;
+  if (kind == CommandKind.CLASS_INTENT) return followIntent(connection);
   if (kind == CommandKind.HANDOVER) return applyHandover(connection, at);
   if (kind == CommandKind.SUBFLOW_ADD) return applySubflowAdd(connection, path, load<u32>(at, Command.ID));
   if (kind == CommandKind.SUBFLOW_REMOVE) return applySubflowRemove(connection, path);
   connection.pinnedPath = kind == CommandKind.HANDOVER_AUTO ? 0 : connection.pinnedPath;
+  standbyNow(connection);
+  reconsider(connection, true);
+  return Reason.NONE;
+}
+
+/** No rule names the connection's class any more: it goes on in the default one. */
+function applyDefaultClass(connection: Connection): Reason {
+  measureGone(connection);
+  connection.classId = 0;
+  measurePlace(connection);
+  if (connection.state != ConnectionState.M_ESTAB || hasFlag(connection, ConnectionFlag.RESET)) return Reason.NONE;
   standbyNow(connection);
   reconsider(connection, true);
   return Reason.NONE;
@@ -193,12 +234,7 @@ function applySubflowRemove(connection: Connection, path: u32): Reason {
   const index = subflowOnPath(connection, path);
   if (index == 0) return Reason.NO_PATH;
   if (connection.subflowCount < 2) return Reason.NOT_ESTABLISHED; // the last one is the connection
-  const subflow = subflowAt(index);
-  const known = <i32>subflow.state >= SubflowState.ESTABLISHED;
-  const id = <u32>subflow.localId;
-  resetSubflow(subflow, RST_UNSPECIFIED);
-  abandonSubflow(connection, subflow, Reason.REMOVED, false);
-  if (known && !addressIdInUse(connection, id)) removeAddress(connection, id);
+  closeSubflow(connection, subflowAt(index));
   return Reason.NONE;
 }
 
@@ -243,7 +279,7 @@ function startSweep(at: usize): void {
     return;
   }
   memory.copy(sweep, at, COMMAND_SIZE);
-  memory.fill(sweep + COMMAND_SIZE, 0, 64);
+  memory.fill(sweep + COMMAND_SIZE, 0, SWEEP_SIZE - COMMAND_SIZE);
   store<u32>(sweep, 1, CURSOR);
 }
 
@@ -273,7 +309,7 @@ function sweepStep(sweep: usize): bool {
     const reason = applyTo(connection, sweep);
     if (reason == Reason.NONE) continue;
     store<u32>(sweep, load<u32>(sweep, FAILED) + 1, FAILED);
-    store<u32>(sweep, reason, REASON);
+    countReason(sweep, reason);
     reportFailure(connection, sweep, reason);
   }
   store<u32>(sweep, cursor > connectionCapacity ? 0 : cursor, CURSOR);
@@ -283,8 +319,23 @@ function sweepStep(sweep: usize): bool {
     sweepWaits(sweep);
     return true;
   }
-  answer(sweep, load<u32>(sweep, REASON), load<u32>(sweep, CONCERNED), load<u32>(sweep, FAILED));
+  answer(sweep, commonestReason(sweep), load<u32>(sweep, CONCERNED), load<u32>(sweep, FAILED));
   return true;
+}
+
+function countReason(sweep: usize, reason: Reason): void {
+  const at = sweep + REASONS + <usize>reason * 4;
+  if (<u32>reason < REASON_MAX) store<u32>(at, load<u32>(at) + 1);
+}
+
+/** Why most of those failed that did; NONE if none did. */
+function commonestReason(sweep: usize): Reason {
+  let commonest: Reason = Reason.NONE;
+  for (let reason: u32 = 1; reason < REASON_MAX; reason++) {
+    const most = load<u32>(sweep + REASONS + <usize>commonest * 4);
+    if (load<u32>(sweep + REASONS + <usize>reason * 4) > most) commonest = reason;
+  }
+  return commonest;
 }
 
 /** SHUTDOWN is answered when nothing is left: the timers of the connections that linger see to that. */
@@ -297,9 +348,11 @@ function sweepWaits(sweep: usize): void {
 /** True if the sweep's command names this connection. A handover leaves alone what is not, or no more, converted. */
 function inScope(connection: Connection, sweep: usize): bool {
   const kind = load<u16>(sweep, Command.KIND);
-  const byClass = load<u8>(sweep, Command.SCOPE) == Scope.CLASS;
+  if (kind == CommandKind.CLASS_RULE) return connection.classId != 0 && classAt(connection.classId).rules == 0;
+  const ofClass = kind == CommandKind.CLASS_SET || kind == CommandKind.CLASS_INTENT;
+  const byClass = ofClass || load<u8>(sweep, Command.SCOPE) == Scope.CLASS;
   if (byClass && connection.classId != load<u32>(sweep, Command.CLASS)) return false;
-  const moves = kind == CommandKind.HANDOVER || kind == CommandKind.HANDOVER_AUTO;
+  const moves = ofClass || kind == CommandKind.HANDOVER || kind == CommandKind.HANDOVER_AUTO;
   return !moves || (connection.state == ConnectionState.M_ESTAB && !hasFlag(connection, ConnectionFlag.RESET));
 }
 

@@ -61,6 +61,9 @@
 /** DAN pull: tries without progress. */
 @inline export const DAN_PULL_TRIES_MAX: u32 = 4;
 
+/** Half of the window in which a path's smallest round trip counts: a route that got longer shows after two of them. */
+@inline export const MIN_RTT_HALF_US: u64 = 5_000_000;
+
 /** A handover is called done on an idle connection when nothing has moved for this long. */
 @inline export const IDLE_US: u64 = 250_000;
 /** Silence with octets in flight after which a subflow is stale, at least: more than most queues hold. */
@@ -71,6 +74,8 @@
 @inline export const DEAD_END_TRIES: u8 = 4;
 /** Pause between two of them that counts while the round trip is unknown: Linux's shortest time-out. */
 @inline export const HEAD_PAUSE_US: u64 = 200_000;
+/** How long a subflow whose path is to be left lives on beside the one that took over: what is on its way comes. */
+@inline export const LEAVE_MIN_US: u64 = 1_000_000;
 /** First question to a stale subflow whether it is heard again; doubled up to STALE_PROBE_MAX_US. */
 @inline export const STALE_PROBE_US: u64 = 1_000_000;
 @inline export const STALE_PROBE_MAX_US: u64 = 60_000_000;

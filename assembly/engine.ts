@@ -10,7 +10,7 @@ import { CONTROL_REPEATS, DEBUG } from "./config";
 import { runSweeps } from "./commands";
 import { Connection, connectionAt, ConnectionFlag, hasFlag } from "./connection/connection";
 import { connectionDestroy } from "./connection/lifecycle";
-import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
+import { connectionCapacity, connectionSlab, subflowCapacity, subflowSlab } from "./connection/store";
 import { Subflow, subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { armConnection, armSubflow } from "./connection/timers";
 import { count, countAdd } from "./counters";
@@ -22,7 +22,7 @@ import { fromRouter } from "./forward/icmp";
 import { fromTcp } from "./forward/from-tcp";
 import { dropDescriptor, segmentAt, segmentParse } from "./forward/segment";
 import { closeEnd, closeExpired, finRetrySubflow, repeatReset, resetHost } from "./forward/teardown";
-import { resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
+import { leaveFire, resetSubflow, RST_UNSPECIFIED } from "./handover/abandon";
 import { danPullFire } from "./handover/dan-pull";
 import { poisonCheck, poisonFire } from "./handover/poison";
 import { stallFire } from "./handover/stall";
@@ -35,6 +35,7 @@ import { check } from "./memory/check";
 import { outboxReset } from "./outbox";
 import { advertiseNow, controlRepeatLater, sendRemoved } from "./signalling/addresses";
 import { joinRetry } from "./signalling/join";
+import { probePath } from "./signalling/path-probe";
 import { preferSubflow, repeatPrio } from "./signalling/priority";
 import { IpKind } from "./wire/ip";
 
@@ -92,7 +93,8 @@ export function fireTimers(): void {
   let fired: u64 = 0;
   for (let index = wheelAdvance(now); index != 0; index = wheelAdvance(now)) {
     if (index <= connectionCapacity) connectionTimer(connectionAt(index), now);
-    else subflowTimer(subflowAt(index - connectionCapacity), now);
+    else if (index <= connectionCapacity + subflowCapacity) subflowTimer(subflowAt(index - connectionCapacity), now);
+    else probePath(index - connectionCapacity - subflowCapacity);
     fired++;
   }
   countAdd(Counter.TIMERS_FIRED, fired);
@@ -147,7 +149,8 @@ function expire(connection: Connection): void {
 function subflowTimer(subflow: Subflow, now: u64): void {
   const connection = connectionAt(subflow.connection);
   if (due(subflow.expireUs, now)) {
-    closeEnd(connection, subflow, Reason.CLOSED);
+    if (subflow.state == SubflowState.TIME_WAIT) closeEnd(connection, subflow, Reason.CLOSED);
+    else leaveFire(connection, subflow);
     return;
   }
   if (hasFlag(connection, ConnectionFlag.RESET)) return; // nothing but RST leaves any more, and soon it is all over

@@ -1,13 +1,16 @@
 // The paged snapshot: what `shunt status` and the metrics are made of. Taken between batches; a page ends
-// with a whole connection, and the cursor is the slab index where the next page begins.
+// with a whole connection, and the cursor is the slab index where the next page begins. One page beside them has paths
+// and classes only: what a policy is told of, every second and at every event.
 
 import {
-  EngineHeader, HEADER, PATH_MAX, SNAPSHOT, SNAPSHOT_RECORD_SIZE, SNAPSHOT_SIZE, SnapshotConnection, SnapshotKind,
-  SnapshotPath, SnapshotSubflow, SubflowFlag,
+  CLASS_MAX, EngineHeader, HEADER, PATH_MAX, SNAPSHOT, SNAPSHOT_RECORD_SIZE, SNAPSHOT_SIZE, SnapshotClass,
+  SnapshotConnection, SnapshotKind, SnapshotPath, SnapshotSubflow, STATISTICS_CURSOR, SubflowFlag,
 } from "./abi";
+import { classAt, classOn } from "./connection/classes";
 import {
   Connection, connectionAt, ConnectionFlag, hasFlag, hostAddress, hostPort, peerAddress, peerPort,
 } from "./connection/connection";
+import { leastRttUs } from "./connection/measure";
 import { pathAt } from "./connection/paths";
 import { connectionCapacity, connectionSlab } from "./connection/store";
 import {
@@ -22,12 +25,12 @@ import { slabLive } from "./memory/slab";
 export function takeSnapshot(cursor: u32): void {
   let at: usize = SNAPSHOT;
   const end = SNAPSHOT + SNAPSHOT_SIZE;
+  if (cursor == STATISTICS_CURSOR) {
+    endPage(writeClasses(writePaths(at)), 0);
+    return;
+  }
   if (cursor == FIRST) {
-    for (let id: u32 = 1; id <= PATH_MAX; id++) {
-      if (pathAt(id).known == 0) continue;
-      writePath(at, id);
-      at += SNAPSHOT_RECORD_SIZE;
-    }
+    at = writePaths(at);
     cursor = 1;
   }
   const slab = connectionSlab();
@@ -43,8 +46,44 @@ export function takeSnapshot(cursor: u32): void {
       at += SNAPSHOT_RECORD_SIZE;
     }
   }
-  store<u32>(HEADER + EngineHeader.SNAPSHOT_LENGTH, <u32>(at - SNAPSHOT));
-  store<u32>(HEADER + EngineHeader.SNAPSHOT_NEXT, cursor > connectionCapacity ? 0 : cursor);
+  endPage(at, cursor > connectionCapacity ? 0 : cursor);
+}
+
+function endPage(end: usize, next: u32): void {
+  store<u32>(HEADER + EngineHeader.SNAPSHOT_LENGTH, <u32>(end - SNAPSHOT));
+  store<u32>(HEADER + EngineHeader.SNAPSHOT_NEXT, next);
+}
+
+/** A record for each path from `at` on; returns the address behind the last. */
+function writePaths(at: usize): usize {
+  for (let id: u32 = 1; id <= PATH_MAX; id++) {
+    if (pathAt(id).known == 0) continue;
+    writePath(at, id);
+    at += SNAPSHOT_RECORD_SIZE;
+  }
+  return at;
+}
+
+/** The same for each class that the host has named or that has connections; the default one always. */
+function writeClasses(at: usize): usize {
+  for (let id: u32 = 0; id < CLASS_MAX; id++) {
+    const record = classAt(id);
+    if (id != 0 && record.known == 0 && record.connections == 0) continue;
+    writeClass(at, id);
+    at += SNAPSHOT_RECORD_SIZE;
+  }
+  return at;
+}
+
+function writeClass(at: usize, id: u32): void {
+  const record = classAt(id);
+  memory.fill(at, 0, SNAPSHOT_RECORD_SIZE);
+  store<u16>(at, SnapshotKind.CLASS);
+  store<u32>(at, id, SnapshotClass.ID);
+  store<u32>(at, record.connections, SnapshotClass.CONNECTIONS);
+  store<u64>(at, record.bytesAcked, SnapshotClass.BYTES_ACKED);
+  store<u64>(at, record.bytesReceived, SnapshotClass.BYTES_RECEIVED);
+  memory.copy(at + SnapshotClass.ACTIVE_ON, classOn(id, 0), 4 * (PATH_MAX + 1));
 }
 
 function writePath(at: usize, id: u32): void {
@@ -62,6 +101,16 @@ function writePath(at: usize, id: u32): void {
   store<u64>(at, path.bytesSent, SnapshotPath.BYTES_SENT);
   store<u64>(at, path.bytesReceived, SnapshotPath.BYTES_RECEIVED);
   store<u32>(at, path.srttUs, SnapshotPath.SRTT_US);
+  store<u32>(at, path.rttvarUs, SnapshotPath.RTTVAR_US);
+  store<u32>(at, leastRttUs(path), SnapshotPath.MIN_RTT_US);
+  store<u32>(at, path.inFlight, SnapshotPath.IN_FLIGHT);
+  store<u64>(at, path.lastAckUs, SnapshotPath.LAST_ACK_US);
+  store<u64>(at, path.bytesAcked, SnapshotPath.BYTES_ACKED);
+  store<u64>(at, path.bytesRetransmitted, SnapshotPath.BYTES_RETRANSMITTED);
+  store<u64>(at, path.packetsSent, SnapshotPath.PACKETS_SENT);
+  store<u64>(at, path.packetsRetransmitted, SnapshotPath.PACKETS_RETRANSMITTED);
+  store<u64>(at, path.packetsReceived, SnapshotPath.PACKETS_RECEIVED);
+  store<u64>(at, path.packetsRepeated, SnapshotPath.PACKETS_REPEATED);
 }
 
 function writeConnection(at: usize, connection: Connection): void {

@@ -210,9 +210,12 @@ export function halfOpenHeld(): u32 {
   return halfOpenCount;
 }
 
-import { CONFIG, EngineConfig } from "./abi";
-import { connectionAt, sendTableOf } from "./connection/connection";
-import { connectionCapacity, connectionSlab, subflowSlab } from "./connection/store";
+import { CLASS_MAX, CONFIG, EngineConfig, PATH_MAX, SCRATCH, SubflowState } from "./abi";
+import { classAt, classOn } from "./connection/classes";
+import { Connection, connectionAt, sendTableOf } from "./connection/connection";
+import { isPlaced } from "./connection/measure";
+import { pathAt } from "./connection/paths";
+import { connectionCapacity, connectionSlab, subflowCapacity, subflowSlab } from "./connection/store";
 import { heldOf, mapLogOf, mapSumsOf, rangesOf, recvTableOf, Subflow, subflowAt } from "./connection/subflow";
 import { mapLogCheck } from "./mapping/map-log";
 import { mapSumsCheck } from "./mapping/map-sums";
@@ -248,8 +251,49 @@ export function tablesCheck(): u32 {
     }
     if (!active) return 7; // C3
   }
+  const counted = measuresCheck();
+  if (counted != 0) return counted;
   // What is not in a table is free or part of a map log, whose chunks hold several mappings each.
   return runs + runsFree() <= load<u32>(CONFIG + EngineConfig.RUNS) ? 0 : 8;
+}
+
+/** What is counted as it happens is what a look at everything finds: octets in flight per path, places in classes. */
+function measuresCheck(): u32 {
+  const inFlight: usize = SCRATCH + 8192; // the engine uses less
+  memory.fill(inFlight, 0, 4 * (PATH_MAX + 1));
+  for (let index: u32 = 1; index <= subflowCapacity; index++) {
+    if (!slabLive(subflowSlab(), index)) continue;
+    const subflow = subflowAt(index);
+    if (<i32>subflow.state < SubflowState.PRE_ESTABLISHED) continue;
+    const at = inFlight + <usize>subflow.path * 4;
+    store<u32>(at, load<u32>(at) + subflow.ssnNxt - subflow.ssnUna);
+  }
+  for (let id: u32 = 0; id <= PATH_MAX; id++) {
+    if (pathAt(id).inFlight != load<u32>(inFlight + <usize>id * 4)) return 15;
+  }
+  let placed: u32 = 0;
+  for (let index: u32 = 1; index <= connectionCapacity; index++) {
+    if (!slabLive(connectionSlab(), index)) continue;
+    const connection = connectionAt(index);
+    if (!isPlaced(connection)) return 16;
+    if (connection.placeInClass == 0) continue;
+    placed++;
+    if (companions(connection) != load<u32>(classOn(connection.classId, connection.placeInClass - 1))) return 17;
+  }
+  let counted: u32 = 0;
+  for (let id: u32 = 0; id < CLASS_MAX; id++) counted += classAt(id).connections;
+  return counted == placed ? 0 : 18;
+}
+
+/** How many connections have the class and the place of `connection`. */
+function companions(connection: Connection): u32 {
+  let found: u32 = 0;
+  for (let index: u32 = 1; index <= connectionCapacity; index++) {
+    if (!slabLive(connectionSlab(), index)) continue;
+    const other = connectionAt(index);
+    if (other.classId == connection.classId && other.placeInClass == connection.placeInClass) found++;
+  }
+  return found;
 }
 
 function subflowCheck(subflow: Subflow): u32 {

@@ -1,7 +1,7 @@
 // The composition root: what a daemon consists of, in the order in which it starts and stops.
 //
-//   claim the network namespace → (leftovers of a crash go) → sets → data path → paths and classes → rules, because
-//   from then on packets come → control API last, because whoever gets an answer may rely on all of it
+//   claim the network namespace → (leftovers of a crash go) → sets → data path → paths → classes and their policies →
+//   rules, because from then on packets come → control API last, because whoever gets an answer may rely on all of it
 //
 // Stopping is the same backwards, after the engine has ended its connections. Each step that succeeds pushes its own
 // undoing, so a failure in the middle leaves nothing behind either.
@@ -12,7 +12,7 @@ import { loadConfig } from "./config/load.ts";
 import { ask } from "./control/commands.ts";
 import { EventFeed, eventLine, logLine } from "./control/events.ts";
 import { controlHandlers } from "./control/handlers.ts";
-import { Metrics } from "./control/metrics.ts";
+import { PolicySession } from "./control/policy-session.ts";
 import { ControlServer } from "./control/server.ts";
 import { TraceSession } from "./control/trace-session.ts";
 import { PathFlag } from "./engine/abi.ts";
@@ -28,6 +28,7 @@ import { RouteCache } from "./net/route-cache.ts";
 import { applyRules, hasNotrack, removeRules } from "./net/rules.ts";
 import { createSets, destroySets } from "./net/sets.ts";
 import { claim, release } from "./net/state-file.ts";
+import { checkPolicies } from "./policy/check.ts";
 
 export interface DaemonOptions {
   /** Instead of [control] socket. */
@@ -52,6 +53,7 @@ export class Daemon {
   #paths: PathTable;
   #parking: Parking;
   #routeCache: RouteCache;
+  #policies: PolicySession | null = null;
   #notrack = true;
   #stopping: Promise<void> | null = null;
   // Commands of our own: their answers are news only when something went wrong.
@@ -68,7 +70,7 @@ export class Daemon {
 
   /** Starts a daemon. Throws ConfigError or an Error of one line; then nothing is left behind. */
   static async start(file: string, options: DaemonOptions): Promise<Daemon> {
-    const config = loadConfig(file);
+    const config = loadConfig(file, checkPolicies);
     if (options.socket !== undefined) config.control.socket = options.socket;
     const daemon = new Daemon(config, options);
     try {
@@ -92,7 +94,7 @@ export class Daemon {
 
   /** Reads the configuration file again. Returns notes on what needs a restart. Throws ConfigError. */
   async reload(): Promise<string[]> {
-    const next = loadConfig(this.#config.file);
+    const next = loadConfig(this.#config.file, checkPolicies);
     const notes: string[] = [];
     for (const section of ["capacity", "engine"] as const) {
       if (JSON.stringify(next[section]) !== JSON.stringify(this.#config[section])) {
@@ -100,8 +102,9 @@ export class Daemon {
       }
     }
     await this.#paths.replace(next.paths);
-    this.#config = { ...this.#config, match: next.match, paths: next.paths, policy: next.policy };
-    this.#sendClasses();
+    const { match, paths, policy, classes } = next;
+    this.#config = { ...this.#config, match, paths, policy, classes };
+    await this.#policies?.policies.reload(this.#config);
     await this.#applyRules();
     this.#feed.publishHost("config_reloaded", { detail: [this.#config.file, ...notes].join("; ") });
     return notes;
@@ -127,6 +130,7 @@ export class Daemon {
     await createSets(queue, this.#config.capacity.subflows);
     await this.#startEngine(sets);
     await this.#startPaths();
+    await this.#startPolicies(startedMs);
     this.#notrack = await hasNotrack();
     this.#undo.push(["rules", () => removeRules(queue)]);
     await this.#applyRules();
@@ -179,7 +183,6 @@ export class Daemon {
       this.#feed.publishHost("path_removed", { path: path.name });
     });
     this.#paths.on("set", (path) => this.#sendPath(path));
-    this.#paths.on("listed", () => this.#sendClasses());
     links.on("problem", (line) => this.#problem(line));
     links.on("resumed", (ms) => {
       this.#feed.publishHost("resumed", { detail: `nothing ran here for ${(ms / 1000).toFixed(1)} s` });
@@ -194,18 +197,34 @@ export class Daemon {
       }
     }
     await this.#paths.update(network);
-    this.#sendClasses();
     links.on("change", (next) => void this.#paths.update(next).catch(() => {}));
+  }
+
+  async #startPolicies(startedMs: number): Promise<void> {
+    const session = new PolicySession({
+      config: this.#config,
+      engine: this.#engine as DataPath,
+      paths: this.#paths,
+      feed: this.#feed,
+      startedMs,
+      command: (command) => this.#command(command),
+      problem: (line) => this.#problem(line),
+    });
+    this.#policies = session;
+    this.#undo.push(["policies", () => session.policies.stop()]);
+    await session.policies.start();
   }
 
   async #startControl(startedMs: number): Promise<void> {
     const engine = this.#engine as DataPath;
+    const { policies, metrics } = this.#policies as PolicySession;
     const pathNames = () => Object.fromEntries(this.#paths.states.map((path) => [String(path.id), path.name]));
     const handlers = controlHandlers({
       engine,
       feed: this.#feed,
       paths: this.#paths,
-      metrics: new Metrics(engine, (id) => this.#paths.nameOf(id), startedMs),
+      metrics,
+      policies,
       trace: new TraceSession(engine, this.#feed, pathNames),
       config: () => this.#config,
       reload: () => this.reload(),
@@ -221,13 +240,16 @@ export class Daemon {
       if (event.value === 1) this.#parking.park(event.local);
       else this.#parking.unpark(event.local);
     }
+    this.#policies?.heard(event);
     const isOwn = event.kind === "command_done" && this.#ownCommands.delete(event.commandId);
     if (isOwn && event.reason === "none") return;
     this.#feed.publish(eventLine(event, (id) => this.#paths.nameOf(id)));
   }
 
-  #command(command: EngineCommand): void {
-    if (this.#engine !== null) this.#ownCommands.add(this.#engine.command(command));
+  #command(command: EngineCommand): number {
+    const id = (this.#engine as DataPath).command(command);
+    this.#ownCommands.add(id);
+    return id;
   }
 
   #sendPath(path: PathState): void {
@@ -235,6 +257,7 @@ export class Daemon {
     let flags = 0;
     if (path.up) flags |= PathFlag.UP;
     if (path.backup) flags |= PathFlag.BACKUP;
+    if (path.draining) flags |= PathFlag.DRAINING;
     if (path.gateway4 !== null) flags |= PathFlag.GATEWAY4;
     if (path.gateway6 !== null) flags |= PathFlag.GATEWAY6;
     this.#command({
@@ -253,14 +276,6 @@ export class Daemon {
       path: path.name,
       detail: addresses.join(" ") || "no address",
     });
-  }
-
-  #sendClasses(): void {
-    const { prefer } = this.#config.policy;
-    // Paths that the configuration does not rank come last, in their own order.
-    const ranked = prefer.flatMap((name) => this.#paths.byName(name)?.id ?? []);
-    const others = this.#paths.states.map((path) => path.id).filter((id) => !ranked.includes(id));
-    this.#command({ kind: "class_set", class: 0, prefer: [...ranked, ...others] });
   }
 
   #applyRules(): Promise<void> {

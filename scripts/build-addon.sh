@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the native addon into host/native/ as shunt.<platform>-<arch>.node.
+# Builds the native addon into host/native/ as shunt.<platform>-<arch>.node, and beside it the program that compiles
+# policies, shunt-policy-compile.<platform>-<arch>.
 #
 #   scripts/build-addon.sh [release|dist]
 #
@@ -22,18 +23,21 @@ fi
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 native=$root/host/native
-cargo build --quiet --locked --manifest-path "$native/Cargo.toml" --profile "$profile" --lib
+cargo build --quiet --locked --manifest-path "$native/Cargo.toml" --profile "$profile" --lib --bins
 
 case $(uname -m) in
   x86_64) arch=x64 ;;
   aarch64) arch=arm64 ;;
   *) arch=$(uname -m) ;;
 esac
-built=${CARGO_TARGET_DIR:-$native/target}/$profile/libshunt_native.so
-addon=$native/shunt.linux-$arch.node
+built=${CARGO_TARGET_DIR:-$native/target}/$profile
 
 # A copy beside and a rename: a process that runs the old one keeps its file.
-if ! cmp -s "$built" "$addon"; then
-  cp "$built" "$addon.new"
-  mv -f "$addon.new" "$addon"
-fi
+install_as() {
+  if ! cmp -s "$built/$1" "$native/$2"; then
+    cp "$built/$1" "$native/$2.new.$$"
+    mv -f "$native/$2.new.$$" "$native/$2"
+  fi
+}
+install_as shunt-policy-compile "shunt-policy-compile.linux-$arch"
+install_as libshunt_native.so "shunt.linux-$arch.node"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that the lab, the demo and the benchmarks need; with the word "applications" also those
-# that only the lab's tests with real applications need. Does nothing when all are there.
+# that only the lab's tests with real applications need, with "compilers" those that build policies, and nothing else. Does nothing when all are there.
 # Without root it prints the one line that would do it, and fails.
 set -eu
 
@@ -8,6 +8,8 @@ packages="iproute2 iptables ipset ethtool tcpdump nginx-light curl iperf3 mptcpi
 if [ "${1:-}" = applications ]; then
   packages="$packages openssl openssh-client openssh-server rsync postgresql redis-server redis-tools"
 fi
+
+if [ "${1:-}" = compilers ]; then packages="clang lld"; fi
 
 missing=""
 for package in $packages; do

@@ -4,6 +4,8 @@
 #   scripts/setup.sh modules     npm libraries, among them a Node that runs TypeScript
 #   scripts/setup.sh packages    Debian packages (without root: prints the one line that installs them)
 #   scripts/setup.sh applications    the same, and those that only the lab's tests with real applications need
+#   scripts/setup.sh compilers   what builds the policies that are written in C and Rust, as far as this machine can
+#                                have it: without them these two are skipped, so this part never fails
 #   scripts/setup.sh cargo       checks that a Rust compiler is there
 set -eu
 
@@ -33,13 +35,22 @@ need_cargo() {
   fi
 }
 
+compilers() {
+  packages compilers || echo "setup: the policy in C will be skipped" >&2
+  command -v rustc >/dev/null 2>&1 || PATH=$HOME/.cargo/bin:$PATH
+  [ -d "$(rustc --print target-libdir --target wasm32-unknown-unknown 2>/dev/null)" ] && return
+  echo "installing Rust's library for WebAssembly"
+  rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || echo "setup: the policy in Rust will be skipped" >&2
+}
+
 case ${1:-} in
   modules) modules ;;
   packages) packages ;;
   applications) packages applications ;;
+  compilers) compilers ;;
   cargo) need_cargo ;;
   *)
-    echo "usage: scripts/setup.sh modules|packages|applications|cargo" >&2
+    echo "usage: scripts/setup.sh modules|packages|applications|compilers|cargo" >&2
     exit 2
     ;;
 esac

@@ -1,5 +1,5 @@
 // Builds the engine once before the unit tests: the debug and the optimised build of testing.ts,
-// and the release; beside it the simulator's smoltcp host. A build is skipped while the sources and
+// and the release; beside it the simulator's smoltcp host and the policies. A build is skipped while the sources and
 // the compiler are unchanged.
 
 import { execFile } from "node:child_process";
@@ -8,6 +8,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
+import { buildPolicies } from "../scripts/build-policies.ts";
 import { buildSmoltcp } from "./sim/hosts/smoltcp-build.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
@@ -67,7 +68,7 @@ export default async function setup(): Promise<void> {
     existsSync(path.join(ROOT, TARGETS[target].entry)),
   );
   const engines = targets.map((target) => buildTarget(target, hash));
-  const builds = await Promise.allSettled([...engines, buildSmoltcp()]);
+  const builds = await Promise.allSettled([...engines, buildSmoltcp(), buildPolicies()]);
   const failed = builds.filter((build) => build.status === "rejected");
   if (failed.length > 0) throw new Error(failed.map((build) => String(build.reason?.message)).join("\n\n"));
 }

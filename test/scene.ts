@@ -2,6 +2,8 @@
 // like traces: `host(...)` is a segment that the own host sends, `wire(...)` one that arrives.
 
 import * as abi from "../host/engine/abi.ts";
+import { type EngineCommand, encodeCommand } from "../host/engine/commands.ts";
+import { decodeStatistics, type Statistics } from "../host/engine/statistics.ts";
 import { addressText, decode, mappedAddress, type Packet, type PacketFields, packet } from "./packet.ts";
 import { decodeIcmp, type IcmpPacket, isIcmp } from "./packet-icmp.ts";
 import { type Build, type Engine, type EngineOptions, loadEngine } from "./wasm.ts";
@@ -32,6 +34,7 @@ export interface SceneEvent {
   path: number;
   subflow: number;
   value: number;
+  value64: number;
   local: string;
   remote: string;
 }
@@ -55,6 +58,8 @@ export interface SceneOptions extends EngineOptions {
 export interface Delivery {
   /** PacketFlag bits. */
   flags?: number;
+  /** User of the local socket; left out: unknown. */
+  uid?: number;
 }
 
 export class Scene {
@@ -119,6 +124,15 @@ export class Scene {
     return this.outcome(undefined);
   }
 
+  /** A command as the daemon gives it. */
+  tell(command: EngineCommand): Outcome {
+    const records = encodeCommand(command, ++this.commandId);
+    this.engine.octets.set(records, abi.COMMANDS);
+    this.prepare();
+    this.call("command", records.length / abi.COMMAND_SIZE);
+    return this.outcome(undefined);
+  }
+
   /** A segment of the own host. */
   host(fields: PacketFields | Uint8Array, delivery: Delivery = {}): Outcome {
     return this.deliver(abi.Hook.LOCAL_OUT, fields, delivery);
@@ -151,6 +165,13 @@ export class Scene {
   get nextUs(): number {
     const deadline = this.engine.view.getBigUint64(abi.HEADER + abi.EngineHeader.NEXT_DEADLINE_US, true);
     return deadline === 0xffff_ffff_ffff_ffffn ? Infinity : Number(deadline - this.nowUs);
+  }
+
+  /** The page of paths and classes. */
+  statistics(): Statistics {
+    this.call("snapshot", abi.STATISTICS_CURSOR);
+    const length = this.engine.header(abi.EngineHeader.SNAPSHOT_LENGTH);
+    return decodeStatistics(this.engine.octets.slice(abi.SNAPSHOT, abi.SNAPSHOT + length));
   }
 
   counter(index: number): number {
@@ -191,7 +212,9 @@ export class Scene {
     view.setUint32(at + abi.Descriptor.OFFSET, offset, true);
     view.setUint32(at + abi.Descriptor.LENGTH, bytes.length, true);
     view.setUint32(at + abi.Descriptor.HOOK, hook, true);
-    view.setUint32(at + abi.Descriptor.FLAGS, delivery.flags ?? 0, true);
+    const { flags = 0, uid } = delivery;
+    view.setUint32(at + abi.Descriptor.FLAGS, flags | (uid === undefined ? 0 : abi.PacketFlag.UID), true);
+    view.setUint32(at + abi.Descriptor.UID, uid ?? 0, true);
     view.setUint32(at + abi.Descriptor.VERDICT, 0xff, true);
   }
 
@@ -246,6 +269,7 @@ export class Scene {
         path: view.getUint32(at + abi.EventRecord.PATH, true),
         subflow: view.getUint32(at + abi.EventRecord.SUBFLOW, true),
         value: view.getUint32(at + abi.EventRecord.VALUE, true),
+        value64: Number(view.getBigUint64(at + abi.EventRecord.VALUE64, true)),
         local: address(abi.EventRecord.LOCAL),
         remote: address(abi.EventRecord.REMOTE),
       });

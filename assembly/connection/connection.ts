@@ -53,7 +53,7 @@
 //    332     4  advertise4                bit (path − 1): ADD_ADDR of its IPv4 address still without echo
 //    336     4  removedIds                up to 4 address ids (octets) to be repeated in REMOVE_ADDR
 //    340     4  hostWindow                octets, as of the host's last segment
-//    344    15  state … checksumErrors    see the class
+//    344    16  state … placeInClass      see the class
 //    360     4  handovers
 //    364     4  nextHalfOpen, 368 previousHalfOpen: FIFO of half-open connections
 //    372     4  advertise6                the same as advertise4 of its IPv6 address
@@ -174,6 +174,7 @@ export class Connection {
   closeReason: u8;
   headTries: u8; // retransmissions by the host of its first octet without acknowledgement
   checksumErrors: u8; // mappings of the peer whose checksum was wrong
+  placeInClass: u8; // where its class counts it: 0 = nowhere, else 1 + path (measure.ts)
   handovers: u32;
   nextHalfOpen: u32;
   previousHalfOpen: u32;

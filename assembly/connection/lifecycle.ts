@@ -2,7 +2,7 @@
 // and events that go with them. Nothing here sends a packet.
 
 import {
-  CONFIG, ConnectionState, Counter, EngineConfig, EventKind, EventRecord, Reason, SetOperationKind,
+  CONFIG, ConnectionState, Counter, EngineConfig, EventKind, EventRecord, Reason, SetOperationKind, SubflowState,
 } from "../abi";
 import { nowUs } from "../clock";
 import { HALF_OPEN_US } from "../config";
@@ -16,11 +16,13 @@ import { sendTableFree, sendTableFreeSubflow } from "../mapping/send-table";
 import { slabAlloc, slabFree } from "../memory/slab";
 import { Dan, dsnGt } from "../seq/space";
 import { setOperation } from "../set-operations";
+import { classAt, probeIntervalUs } from "./classes";
 import {
   clearFlag, Connection, connectionAlloc, connectionAt, ConnectionFlag, connectionIndex, connectionRelease,
   hasFlag, hostAddress, hostPort, peerAddress, peerPort, sendTableOf, setFlag, setPorts,
 } from "./connection";
 import { insertConnection, insertSubflow, removeConnection, removeSubflow, removeToken } from "./lookup";
+import { measureGone, measureLost, measurePlace } from "./measure";
 import { parkAddress, unparkAddress } from "./parking";
 import { pathAt } from "./paths";
 import { subflowSlab } from "./store";
@@ -28,7 +30,7 @@ import {
   heldOf, localAddress, localPort, mapLogOf, mapSumsOf, rangesOf, recvTableOf, remoteAddress, remotePort,
   setSubflowPorts, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex,
 } from "./subflow";
-import { armConnection, disarmConnection, disarmSubflow } from "./timers";
+import { armConnection, armPath, disarmConnection, disarmSubflow } from "./timers";
 
 let halfOpenHead: u32 = 0; // oldest
 let halfOpenTail: u32 = 0;
@@ -91,6 +93,7 @@ export function connectionEstablish(connection: Connection): void {
   store<u32>(event, connection.remoteToken, EventRecord.VALUE);
   parkAddress(hostAddress(connection));
   setFlag(connection, ConnectionFlag.PARKED);
+  measurePlace(connection);
   armConnection(connection);
 }
 
@@ -105,6 +108,7 @@ export function connectionSetOperation(connection: Connection, kind: SetOperatio
 /** Forgets a connection and all its subflows. */
 export function connectionDestroy(connection: Connection, reason: Reason): void {
   while (connection.head != 0) subflowDestroy(subflowAt(connection.head), reason);
+  measureGone(connection);
   leaveHalfOpen(connection);
   if (hasFlag(connection, ConnectionFlag.PARKED)) unparkAddress(hostAddress(connection));
   clearFlag(connection, ConnectionFlag.PARKED);
@@ -179,7 +183,8 @@ export function subflowCreate(
   memory.copy(remoteAddress(subflow), remote, 16);
   setSubflowPorts(subflow, localPt, remotePt);
   insertSubflow(subflow);
-  pathAt(path).subflows++;
+  // Its first one: whoever asks idle paths has slept.
+  if (pathAt(path).subflows++ == 0 && path != 0 && probeIntervalUs != 0) armPath(path, nowUs());
   if (connection.head == 0) {
     connection.head = index;
   } else {
@@ -196,7 +201,10 @@ export function subflowCreate(
 export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   const index = subflowIndex(subflow);
   const connection = connectionAt(subflow.connection);
-  if (connection.active == index) connection.active = 0;
+  if (connection.active == index) {
+    connection.active = 0;
+    measurePlace(connection);
+  }
   if (connection.transitionSubflow == index) connection.transitionSubflow = 0;
   if (connection.duplicateSubflow == index) connection.duplicateSubflow = 0;
   if (connection.handoverSubflow == index) connection.handoverSubflow = 0;
@@ -216,7 +224,11 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   mapSumsFree(mapSumsOf(subflow));
   disarmSubflow(subflow);
   removeSubflow(subflow);
-  pathAt(subflow.path).subflows--;
+  const path = pathAt(subflow.path);
+  path.subflows--;
+  if (path.probedSubflow == index) path.probedSubflow = 0;
+  // Our SYN is not counted before its acknowledgement.
+  if (<i32>subflow.state >= SubflowState.PRE_ESTABLISHED) measureLost(subflow, subflow.ssnNxt - subflow.ssnUna);
   count(Counter.SUBFLOWS_CLOSED);
   if (hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) {
     emitSubflowEvent(EventKind.SUBFLOW_CLOSED, reason, subflow);
@@ -238,9 +250,13 @@ export function subflowSetOperation(subflow: Subflow, kind: SetOperationKind): v
 export function accountSent(connection: Connection, subflow: Subflow, octets: u32, retransmission: bool): void {
   subflow.bytesSent += octets;
   subflow.packetsSent++;
-  pathAt(subflow.path).bytesSent += octets;
+  const path = pathAt(subflow.path);
+  path.bytesSent += octets;
+  path.packetsSent++;
   if (retransmission) {
     subflow.retransmitted += octets;
+    path.bytesRetransmitted += octets;
+    path.packetsRetransmitted++;
     count(Counter.HOST_RETRANSMISSIONS);
     return;
   }
@@ -252,7 +268,9 @@ export function accountSent(connection: Connection, subflow: Subflow, octets: u3
 /** Counts payload of the peer that came on `subflow`, be it again. */
 export function accountReceived(connection: Connection, subflow: Subflow, octets: u32): void {
   subflow.bytesReceived += octets;
-  pathAt(subflow.path).bytesReceived += octets;
+  const path = pathAt(subflow.path);
+  path.bytesReceived += octets;
+  path.packetsReceived++;
   connection.lastPayloadUs = nowUs();
 }
 
@@ -261,5 +279,6 @@ export function accountAcknowledged(connection: Connection, dan: Dan): void {
   const fin: u64 = hasFlag(connection, ConnectionFlag.PEER_FIN) && dsnGt(dan, connection.peerFinDsn) ? 1 : 0;
   const octets = dan - connection.rcvDan - fin;
   connection.bytesReceived += octets;
+  classAt(connection.classId).bytesReceived += octets;
   countAdd(Counter.BYTES_RECEIVED, octets);
 }

@@ -1,7 +1,7 @@
 // The path table: a path is an interface of this machine with its addresses. The host writes it by
 // commands; the engine only ever looks things up in it.
 //
-//   byte  size  field (PathRecord, stride 128)
+//   byte  size  field (PathRecord, stride 256)
 //      0     4  known              1 = in use
 //      4     4  flags              PathFlag bits
 //      8     4  interface, 12 mtu
@@ -10,8 +10,8 @@
 //     48     1  prefix4, 49 prefix6 (bits)
 //     50     1  id4, 51 id6        address ids (RFC 8684 §3.2), drawn anew when the address changes
 //     52     4  subflows           live ones
-//     56     8  bytesSent, 64 bytesReceived  payload, also of subflows that are gone
-//     72     4  srttUs             of the subflow heard last
+//     56        what is measured over all its subflows (connection/measure.ts): see SnapshotPath in abi.ts
+//     80     4  minRttUs, 84 minBeforeUs    smallest samples since minStartUs, and in the MIN_RTT_HALF_US before
 
 import { PATH_MAX, PathFlag } from "../abi";
 import { addressEqual, addressFamily, addressIsMapped } from "../memory/address";
@@ -35,6 +35,23 @@ export class PathRecord {
   bytesSent: u64;
   bytesReceived: u64;
   srttUs: u32;
+  rttvarUs: u32;
+  minRttUs: u32;
+  minBeforeUs: u32;
+  minStartUs: u64;
+  lastAckUs: u64;
+  bytesAcked: u64;
+  bytesRetransmitted: u64;
+  packetsSent: u64;
+  packetsRetransmitted: u64;
+  packetsReceived: u64;
+  packetsRepeated: u64;
+  inFlight: u32;
+  sampledUs: u64; // when its round trip was measured last
+  probedUs: u64; // when the question left whose answer is a sample; 0 = none
+  probedSubflow: u32; // who was asked last and has not answered; 0 = nobody
+  probeCursor: u32; // where to look for the next one to be asked
+  probeLooked: u32; // how many have been looked at in vain
 }
 if (offsetof<PathRecord>("address6a") != 32) ERROR("PathRecord.address6 moved");
 if (offsetof<PathRecord>() > PATH_RECORD_SIZE) ERROR("PathRecord: too large");

@@ -3,6 +3,8 @@
 import { nowUs } from "../clock";
 import { CONTROL_REPEAT_MIN_US, INITIAL_RTO_US } from "../config";
 import { Ssn, seqGeq, seqLt, San } from "../seq/space";
+import { measureRtt } from "./measure";
+import { pathAt } from "./paths";
 import { Subflow } from "./subflow";
 
 /** Starts a sample that ends when `ssnEnd` is acknowledged, unless one runs. */
@@ -27,6 +29,7 @@ export function rttAcknowledged(subflow: Subflow, san: San): void {
 /** Takes in one measurement in microseconds (RFC 6298 §2). */
 export function rttSample(subflow: Subflow, sampleUs: u64): void {
   const sample = sampleUs > 60_000_000 ? <u32>60_000_000 : sampleUs == 0 ? <u32>1 : <u32>sampleUs;
+  measureRtt(pathAt(subflow.path), sample);
   if (subflow.minRttUs == 0 || sample < subflow.minRttUs) subflow.minRttUs = sample;
   if (subflow.srttUs == 0) {
     subflow.srttUs = sample;

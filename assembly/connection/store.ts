@@ -1,13 +1,14 @@
 // Where everything lives: init() places the slabs, hash tables, the timer wheel, the path and the class
 // table behind SLABS_START, once, from the configured capacities. Nothing ever moves or grows.
 //
-//   SLABS_START   Slab × 2, HashTable × 3, path table, class table        (fixed)
+//   SLABS_START   Slab × 2, HashTable × 3, tables of paths, classes, parked addresses, sweeps, listeners, rules (fixed)
 //                 connection slab, subflow slab, run slab, hash entries, timer wheel
 
 import {
-  CONFIG, EngineConfig, EngineHeader, HEADER, PATH_MAX, SLABS_START, Status,
+  CLASS_MAX, CLASS_RULES_MAX, COMMAND_SIZE, CONFIG, EngineConfig, EngineHeader, HEADER, PATH_MAX, SLABS_START, Status,
 } from "../abi";
 import { nowUs } from "../clock";
+import { SWEEPS_MAX } from "../config";
 import { HashTable, hashInit } from "../memory/hash-table";
 import { runsInit } from "../memory/runs";
 import { Slab, slabInit } from "../memory/slab";
@@ -20,20 +21,24 @@ import { wheelBytes, wheelInit } from "../memory/wheel";
 @inline const TOKEN_TABLE: usize = SLABS_START + 256;
 /** Path records (connection/paths.ts), PATH_MAX + 1 of them; slot 0 is not used. */
 @inline export const PATH_TABLE: usize = SLABS_START + 512;
-@inline export const PATH_RECORD_SIZE: u32 = 128;
+@inline export const PATH_RECORD_SIZE: u32 = 256;
 /** Class records (connection/classes.ts). */
 @inline export const CLASS_TABLE: usize = PATH_TABLE + (PATH_MAX + 1) * PATH_RECORD_SIZE;
-@inline export const CLASS_RECORD_SIZE: u32 = 64;
-@inline export const CLASS_MAX: u32 = 64;
+@inline export const CLASS_RECORD_SIZE: u32 = 256;
 /** Addresses in use by converted connections (connection/parking.ts). */
 @inline export const PARKING_TABLE: usize = CLASS_TABLE + CLASS_MAX * CLASS_RECORD_SIZE;
 @inline export const PARKING_MAX: u32 = 128;
-/** Sweeps under way (commands.ts), 16 × 192. */
+/** Sweeps under way (commands.ts). */
 @inline export const SWEEP_TABLE: usize = PARKING_TABLE + PARKING_MAX * 24;
+@inline export const SWEEP_SIZE: u32 = COMMAND_SIZE + 192;
 /** What the host's ports speak (connection/listeners.ts), 4 octets each. */
-@inline export const LISTENER_TABLE: usize = SWEEP_TABLE + 16 * 192;
+@inline export const LISTENER_TABLE: usize = SWEEP_TABLE + SWEEPS_MAX * SWEEP_SIZE;
 @inline export const LISTENERS_MAX: u32 = 1024;
-@inline const SLABS: usize = LISTENER_TABLE + LISTENERS_MAX * 4;
+/** Rules of the classifier (connection/classify.ts): those in force, and those that are to follow them. */
+@inline export const RULE_TABLE: usize = LISTENER_TABLE + LISTENERS_MAX * 4;
+@inline export const RULE_SIZE: u32 = 48;
+@inline export const NEXT_RULE_TABLE: usize = RULE_TABLE + CLASS_RULES_MAX * RULE_SIZE;
+@inline const SLABS: usize = NEXT_RULE_TABLE + CLASS_RULES_MAX * RULE_SIZE;
 @inline const CONNECTION_BYTES: u32 = 512;
 @inline const SUBFLOW_BYTES: u32 = 384;
 @inline const RUN_BYTES: u32 = 32;
@@ -91,7 +96,8 @@ export function storeInit(): Status {
   const wireAt = tuplesAt + tableBytes(connections);
   const tokensAt = wireAt + tableBytes(subflows);
   const wheelAt = tokensAt + tableBytes(connections);
-  const end = wheelAt + <usize>wheelBytes(connections + subflows);
+  const timers = connections + subflows + PATH_MAX;
+  const end = wheelAt + <usize>wheelBytes(timers);
   if (end > (<usize>memory.size() << 16)) return Status.NO_MEMORY;
   connectionCapacity = connections;
   subflowCapacity = subflows;
@@ -101,7 +107,7 @@ export function storeInit(): Status {
   hashInit(tupleTable(), tuplesAt, tableSize(connections));
   hashInit(subflowTable(), wireAt, tableSize(subflows));
   hashInit(tokenTable(), tokensAt, tableSize(connections));
-  wheelInit(wheelAt, connections + subflows, nowUs());
+  wheelInit(wheelAt, timers, nowUs());
   store<u32>(HEADER + EngineHeader.SLABS_END, <u32>end);
   return Status.OK;
 }

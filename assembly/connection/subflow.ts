@@ -19,7 +19,7 @@
 //     80     8  createdUs
 //     88     8  retryUs                   next retransmission of SYN, SYN/ACK, MP_JOIN ACK or FIN; 0 = none
 //     96     8  pullUs                    next DAN pull; 0 = none
-//    104     8  expireUs                  end of TIME_WAIT; 0 = none
+//    104     8  expireUs                  end of TIME_WAIT, or of an established one whose path is to be left; 0 = none
 //    112    16  recv                      RecvTable
 //    128    16  ranges                    ReceivedRanges
 //    144    16  mapLog                    MapLog

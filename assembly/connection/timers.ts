@@ -1,9 +1,9 @@
 // One timer per connection and per subflow: the earliest of the deadlines in its struct. Whoever changes
-// a deadline calls arm…() afterwards; engine.ts asks which deadlines are due when a timer fires.
+// a deadline calls arm…() afterwards; engine.ts asks which deadlines are due when a timer fires. And one per path.
 
 import { timerCancel, timerSet } from "../memory/wheel";
 import { Connection, connectionIndex } from "./connection";
-import { connectionCapacity } from "./store";
+import { connectionCapacity, subflowCapacity } from "./store";
 import { Subflow, subflowIndex } from "./subflow";
 
 @inline function earlier(a: u64, b: u64): u64 {
@@ -37,6 +37,11 @@ export function armSubflow(subflow: Subflow): void {
   const index = connectionCapacity + subflowIndex(subflow);
   if (deadline == u64.MAX_VALUE) timerCancel(index);
   else timerSet(index, deadline);
+}
+
+/** Sets the timer of path `id`, which is not 0. */
+export function armPath(id: u32, deadlineUs: u64): void {
+  timerSet(connectionCapacity + subflowCapacity + id, deadlineUs);
 }
 
 /** Cancels both timers' entries before a slot is given back. */

@@ -11,6 +11,7 @@ import { Counter, Descriptor, DropReason, Verdict } from "../abi";
 import {
   clearFlag, Connection, ConnectionFlag, hasFlag, sendTableOf, shownTan, tanFromDan, tsnFromDsn,
 } from "../connection/connection";
+import { measureAcknowledged, measureDelivered } from "../connection/measure";
 import { rttAcknowledged } from "../connection/rtt";
 import {
   mapLogOf, provenOf, setProven, Subflow, SubflowBit, subflowClear, subflowHas, subflowIndex, wholeFrom,
@@ -28,6 +29,7 @@ import { sendTableTrim } from "../mapping/send-table";
 import { DSN_BLOCKS, DSN_BLOCKS_MAX, MPTCP_OPTIONS, REWRITE_OPTIONS, TCP_OPTIONS, TSN_BLOCKS } from "../scratch";
 import { Dan, dsnGt, dsnLeq, Dsn, expand, San, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeToHost } from "../signalling/forge";
+import { probeAnswered } from "../signalling/path-probe";
 import { DSS, MP_CAPABLE, MptcpOptions, mptcpOptionsAt } from "../wire/mptcp-options";
 import { TCP_ACK } from "../wire/tcp";
 import { SACK_BLOCKS_MAX, sackLeft, sackRight, TcpOptions, tcpOptionsAt, writeSackBlocks } from "../wire/tcp-options";
@@ -59,6 +61,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   const danMoved = dsnGt(dan, connection.dsnUna) && dsnLeq(dan, connection.dsnNxt);
   const shown = connection.shownDan;
   if (danMoved) {
+    measureDelivered(connection, dan - connection.dsnUna);
     connection.dsnUna = dan;
     connection.headTries = 0;
     clearFlag(connection, ConnectionFlag.KICKED);
@@ -71,6 +74,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
   const outstanding = seqLt(subflow.ssnUna, subflow.ssnNxt);
   if (sanMoved) {
     const inParts = wholeFrom(subflow) != subflow.ssnUna;
+    measureAcknowledged(subflow, san - subflow.ssnUna);
     subflow.ssnUna = san;
     const longest = mapLogTrim(mapLogOf(subflow), san, connection.mss);
     if (longest > provenOf(subflow) && !inParts) setProven(subflow, longest);
@@ -88,6 +92,7 @@ export function takePeerAck(connection: Connection, subflow: Subflow, segment: S
     if (probeAnswer || danMoved) subflowClear(subflow, SubflowBit.PROBE_OUT);
   }
   const control = (options.present & ~(<u32>1 << DSS)) != 0;
+  if (!sanMoved && !control && segment.payloadLength == 0 && probeAnswered(subflow)) probeAnswer = true;
   duplicateOnSubflow = !sanMoved && outstanding && sameWindow && !control && !probeAnswer && segment.payloadLength == 0;
   danPullUpdate(connection, subflow, danMoved);
   if (sanMoved) poisonRelief(connection, subflow);

@@ -12,7 +12,7 @@ import { Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../c
 import { connectionDestroy, connectionFallback, emitSubflowEvent } from "../connection/lifecycle";
 import { Listener, listenerOf } from "../connection/listeners";
 import { findConnection, findSubflow, findToken } from "../connection/lookup";
-import { pathAt } from "../connection/paths";
+import { measureHeard } from "../connection/measure";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet,
 } from "../connection/subflow";
@@ -340,7 +340,7 @@ function withoutPayload(connection: Connection, subflow: Subflow, segment: Segme
 
 /** What every packet of a subflow may have changed. */
 function afterPacket(connection: Connection, subflow: Subflow, segment: Segment, fin: bool): void {
-  pathAt(subflow.path).srttUs = subflow.srttUs;
+  measureHeard(subflow);
   if (fin) peerSubflowFin(connection, subflow, segment);
   subflowCloseProgress(connection, subflow);
   if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) maybeCloseSubflows(connection);

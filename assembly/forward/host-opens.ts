@@ -2,9 +2,11 @@
 // segment of the host; ack-to-subflow.ts and payload-to-subflow.ts add MP_CAPABLE to it.
 
 import {
-  CONFIG, ConnectionState, Counter, DropReason, EngineConfig, EventKind, Reason, SetOperationKind, SubflowState,
+  CONFIG, ConnectionState, Counter, Descriptor, DropReason, EngineConfig, EventKind, PacketFlag, Reason,
+  SetOperationKind, SubflowState,
 } from "../abi";
 import { CAPABLE_DATA_OVERHEAD } from "../config";
+import { classify } from "../connection/classify";
 import { clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import {
   connectionCreate, connectionDestroy, connectionEstablish, connectionFallback, connectionSetOperation,
@@ -71,6 +73,9 @@ export function hostSyn(segment: Segment, index: u32): void {
   }
   const connection = connectionAt(fresh);
   setFlag(connection, ConnectionFlag.OPENER);
+  const uid = load<u32>(segment.descriptor, Descriptor.UID);
+  const uidKnown = (segment.packetFlags & PacketFlag.UID) != 0;
+  connection.classId = classify(destinationOf(), segment.sourcePort, segment.destinationPort, uid, uidKnown);
   const subflow = drawKey(connection) ? createInitial(connection, segment, SubflowBit.OPENER) : 0;
   if (subflow == 0) {
     connectionDestroy(connection, Reason.LIMIT);

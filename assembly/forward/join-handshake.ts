@@ -9,6 +9,7 @@ import {
   Verdict,
 } from "../abi";
 import { drawU32, entropyHas, nowUs } from "../clock";
+import { pathClosed } from "../connection/classes";
 import {
   Connection, connectionAt, ConnectionFlag, hasFlag, hostAddress, setFlag,
 } from "../connection/connection";
@@ -99,12 +100,14 @@ function agreeJoined(connection: Connection, subflow: Subflow, options: TcpOptio
   if (options.sackPermitted == 0) subflowSet(subflow, SubflowBit.NO_SACK);
 }
 
-/** The responder's side of a new subflow; sends the SYN/ACK. 0 when a limit is reached. */
+/** The responder's side of a new subflow; sends the SYN/ACK. 0 when a limit is reached, or its path is to be left. */
 function createJoined(connection: Connection, segment: Segment): u32 {
   const mptcp = mptcpOptionsAt(MPTCP_OPTIONS);
   const options = tcpOptionsAt(TCP_OPTIONS);
   const local = destinationOf();
   const path = pathOfAddress(local);
+  // A path that is to be left takes it only if nothing else is there.
+  if (connection.active != 0 && pathClosed(connection.classId, path)) return 0;
   const index = subflowCreate(connection, local, sourceOf(), segment.destinationPort, segment.sourcePort, path);
   if (index == 0) return 0;
   const subflow = subflowAt(index);

@@ -15,6 +15,7 @@ import {
   tsnFromDsn,
 } from "../connection/connection";
 import { accountReceived, connectionFallback } from "../connection/lifecycle";
+import { measureRepeated } from "../connection/measure";
 import {
   rangesOf, recvTableOf, repeatDsnOf, setRepeatDsn, Subflow, SubflowBit, subflowClear, subflowIndex, subflowSet,
 } from "../connection/subflow";
@@ -187,6 +188,7 @@ function bookArrival(
   const seenBelow = seqLt(ssn, subflow.rcvSan) || arrival == Arrival.DUPLICATE;
   if (seenBelow) {
     count(Counter.PEER_RETRANSMISSIONS);
+    measureRepeated(subflow);
     subflowSet(subflow, SubflowBit.RETRANSMISSION_SEEN);
     connection.duplicateSubflow = subflowIndex(subflow);
     connection.duplicateSsn = ssn;

@@ -2,6 +2,7 @@
 
 import { ConnectionState, Counter, DropReason, EventKind, Reason, SetOperationKind, SubflowState } from "../abi";
 import { DSS_OVERHEAD } from "../config";
+import { classify } from "../connection/classify";
 import { clearFlag, Connection, connectionAt, ConnectionFlag, hasFlag, setFlag } from "../connection/connection";
 import {
   connectionCreate, connectionDestroy, connectionEstablish, connectionFallback, connectionSetOperation,
@@ -65,6 +66,7 @@ export function peerSyn(segment: Segment, index: u32): void {
       return;
     }
     connection = connectionAt(fresh);
+    connection.classId = classify(sourceOf(), segment.destinationPort, segment.sourcePort, 0, false);
     const subflow = drawKey(connection) ? createInitial(connection, segment, 0) : 0;
     if (subflow == 0) {
       connectionDestroy(connection, Reason.LIMIT);

@@ -9,6 +9,7 @@
 import { Counter, DropReason } from "../abi";
 import { SEQUENCE_SPAN } from "../config";
 import { Connection, ConnectionFlag, hasFlag, sendTableOf } from "../connection/connection";
+import { measureMapped } from "../connection/measure";
 import { hostRoom, pieceMax, segmentOctets } from "../connection/mtu";
 import {
   mapLogOf, noteParts, provenOf, setProven, Subflow, subflowAt, SubflowBit, subflowHas, subflowUsable, wholeFrom,
@@ -95,6 +96,7 @@ export function mapFresh(
   if (checksums && !logHasRoom(connection, subflow, dsn, ssn)) return DropReason.MAP_LOG_FULL;
   if (!sendTableMap(sendTableOf(connection), dsn, ssn, length, index, 0)) return DropReason.SEND_TABLE_FULL;
   subflow.ssnNxt = ssn + length;
+  measureMapped(subflow, length);
   // What has to be cut gets its mappings piece by piece: a peer uses nothing of one with a checksum before it has all.
   // So does what may turn out to be too long in part: the router that says so has let the shorter ones pass.
   const fits = segmentOctets(connection, subflow, length, superPacket) <= hostRoom(connection, subflow);
@@ -120,6 +122,7 @@ export function mapGap(connection: Connection, index: u32, dsn: Dsn): DropReason
     const subflow = subflowAt(index);
     if (!sendTableReserve(table, connection.dsnNxt, subflow.ssnNxt, octets, index)) return DropReason.SEND_TABLE_FULL;
     subflow.ssnNxt += octets;
+    measureMapped(subflow, octets);
   }
   connection.dsnNxt = dsn;
   return DropReason.NONE;

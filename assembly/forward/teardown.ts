@@ -16,6 +16,7 @@ import {
   Connection, ConnectionFlag, hasFlag, setFlag, shownTan, tsnFromDsn,
 } from "../connection/connection";
 import { connectionDestroy, connectionFallback, subflowDestroy } from "../connection/lifecycle";
+import { measureMapped, measurePlace } from "../connection/measure";
 import { rtoUs } from "../connection/rtt";
 import {
   rangesOf, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet,
@@ -46,6 +47,7 @@ export function maybeCloseSubflows(connection: Connection): void {
   if (!dsnGt(connection.dsnUna, connection.localFinDsn)) return;
   if (!dsnGt(connection.rcvDan, connection.peerFinDsn)) return;
   setFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING);
+  measurePlace(connection);
   connection.state = <u8>ConnectionState.M_CLOSING;
   connection.hostFinUs = 0;
   connection.joinUs = 0;
@@ -68,6 +70,7 @@ export function sendFin(connection: Connection, subflow: Subflow): void {
   if (!subflowHas(subflow, SubflowBit.FIN_SENT)) {
     subflow.finSsn = subflow.ssnNxt;
     subflow.ssnNxt += 1;
+    measureMapped(subflow, 1);
     subflow.tries = 0;
     subflowSet(subflow, SubflowBit.FIN_SENT);
     subflow.state = <u8>SubflowState.FIN_WAIT;
@@ -192,6 +195,7 @@ function sendFastclose(connection: Connection, subflow: Subflow, ssn: u32): void
  */
 function linger(connection: Connection, reason: Reason): void {
   setFlag(connection, ConnectionFlag.RESET);
+  measurePlace(connection);
   connection.closeReason = <u8>reason;
   connection.hostFinUs = 0;
   connection.advertiseUs = 0;

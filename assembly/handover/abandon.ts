@@ -11,7 +11,7 @@ import { pathAddress, pathAt } from "../connection/paths";
 import {
   localAddress, Subflow, subflowAt, SubflowBit, subflowHas, subflowIndex, subflowSet, subflowUsable,
 } from "../connection/subflow";
-import { armConnection } from "../connection/timers";
+import { armConnection, armSubflow } from "../connection/timers";
 import { sendTableUses } from "../mapping/send-table";
 import { addressEqual } from "../memory/address";
 import { FORGE_OPTIONS, OUT } from "../scratch";
@@ -20,6 +20,7 @@ import { forgeOnSubflow } from "../signalling/forge";
 import { subflowOnPath } from "../signalling/join";
 import { writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
+import { mayLeave } from "./leave";
 import { stallAsk } from "./stall";
 import { owesLastWord, standbyLater, standbyNow } from "./standby";
 import { handoverEnd, reconsider } from "./switch";
@@ -79,6 +80,22 @@ export function giveUpStripped(connection: Connection, subflow: Subflow, reason:
   resetSubflow(subflow, RST_MIDDLEBOX);
   connection.joinTries = STRIPPED_PAUSE_TRIES;
   abandonSubflow(connection, subflow, reason, false);
+}
+
+/** Ends `subflow` although it could go on, by RST; the peer is told that its address is not to be used any more. */
+export function closeSubflow(connection: Connection, subflow: Subflow): void {
+  const known = <i32>subflow.state >= SubflowState.ESTABLISHED;
+  const id = <u32>subflow.localId;
+  resetSubflow(subflow, RST_UNSPECIFIED);
+  abandonSubflow(connection, subflow, Reason.REMOVED, false);
+  if (known && !addressIdInUse(connection, id)) removeAddress(connection, id);
+}
+
+/** The time of a subflow whose path is to be left is over: it ends, if that still holds. */
+export function leaveFire(connection: Connection, subflow: Subflow): void {
+  subflow.expireUs = 0;
+  armSubflow(subflow);
+  if (mayLeave(connection, subflow)) closeSubflow(connection, subflow);
 }
 
 /** True if `subflow` cannot go on: its path is down or gone, or has another address now. */

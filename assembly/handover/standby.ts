@@ -1,13 +1,13 @@
 // active-standby, the engine's native policy: the end that opened the connection joins every usable path in
 // advance, the most preferred one carries the data, all others are backup. It is the default, and the
-// fallback when a plugin breaks.
+// fallback when a plugin breaks. Where an intent of a class stands, that says which paths are joined and which is
+// preferred; what joins them is here all the same.
 
-import { CONFIG, ConfigFlag, EngineConfig, PATH_MAX, PathFlag, Reason } from "../abi";
+import { CONFIG, ConfigFlag, EngineConfig, PATH_MAX, Reason } from "../abi";
 import { nowUs } from "../clock";
 import { JOIN_RETRY_MAX_US, JOIN_RETRY_US, STANDBY_DELAY_US } from "../config";
-import { pathRank } from "../connection/classes";
+import { pathHeldBack, pathJoined, pathRank, pathShared } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
-import { pathAt } from "../connection/paths";
 import { subflowAt, SubflowBit, subflowHas } from "../connection/subflow";
 import { armConnection } from "../connection/timers";
 import { joinObstacle, joinStart, joinWanted, subflowOnPath } from "../signalling/join";
@@ -31,7 +31,7 @@ export function owesLastWord(connection: Connection): bool {
 function wouldBeActive(connection: Connection, path: u32): bool {
   if (stranded(connection)) return true;
   if (connection.pinnedPath != 0) return connection.pinnedPath == path;
-  if ((pathAt(path).flags & PathFlag.BACKUP) != 0) return false;
+  if (pathHeldBack(connection.classId, path)) return false;
   return pathRank(connection.classId, path) < pathRank(connection.classId, subflowAt(connection.active).path);
 }
 
@@ -43,12 +43,13 @@ export function standbyJoin(connection: Connection): void {
   if (!hasFlag(connection, ConnectionFlag.CONFIRMED) && !stranded(connection)) return;
   if (hasFlag(connection, ConnectionFlag.RESET)) return;
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING) && !owesLastWord(connection)) return;
-  const inAdvance = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
-  if (!inAdvance && !stranded(connection)) return;
+  const natively = (load<u32>(CONFIG + EngineConfig.FLAGS) & ConfigFlag.STANDBY) != 0;
+  const alone = stranded(connection);
   for (let path: u32 = 1; path <= PATH_MAX; path++) {
-    if (!joinWanted(path) || subflowOnPath(connection, path) != 0) continue;
+    if (!alone && !pathJoined(connection.classId, path, natively)) continue;
+    if (!joinWanted(connection, path) || subflowOnPath(connection, path) != 0) continue;
     if (joinObstacle(connection, path) != Reason.NONE) continue;
-    const shared = receivesOnAll(connection) && (pathAt(path).flags & PathFlag.BACKUP) == 0;
+    const shared = receivesOnAll(connection) && pathShared(connection.classId, path);
     joinStart(connection, path, !shared && !wouldBeActive(connection, path), 0);
   }
 }

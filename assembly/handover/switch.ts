@@ -6,8 +6,8 @@
 //   2. not set to backup by the peer's latest MP_PRIO (a sender obeys the peer, RFC 8684 §3.3.8)
 //   3. on a path that is up
 //   4. on the path that a manual handover pinned
-//   5. on a path that is not marked as backup here
-//   6. the class's order of paths
+//   5. on a path that is not marked as backup here (unless its class wants it active), nor to be left, nor denied
+//   6. the class's order of paths: the one that its intent wants active, then its preferences
 //   7. the oldest
 
 import {
@@ -15,9 +15,10 @@ import {
 } from "../abi";
 import { nowUs } from "../clock";
 import { IDLE_US } from "../config";
-import { pathRank } from "../connection/classes";
+import { pathHeldBack, pathRank } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag } from "../connection/connection";
 import { emitConnectionEvent } from "../connection/lifecycle";
+import { measurePlace } from "../connection/measure";
 import { pathAt } from "../connection/paths";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowUsable,
@@ -27,6 +28,7 @@ import { count } from "../counters";
 import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
 import { kick } from "./kick";
+import { leaveLater } from "./leave";
 import { forgetMtu } from "./path-mtu";
 import { transitionStart } from "./transition";
 
@@ -40,7 +42,7 @@ function subflowRank(connection: Connection, subflow: Subflow): u32 {
   if (subflowHas(subflow, SubflowBit.SUSPECT)) rank |= 1 << 25;
   if (down) rank |= 1 << 23;
   if (connection.pinnedPath != 0 && connection.pinnedPath != path) rank |= 1 << 22;
-  if (path != 0 && (record.flags & PathFlag.BACKUP) != 0) rank |= 1 << 21;
+  if (pathHeldBack(connection.classId, path)) rank |= 1 << 21;
   return rank | (pathRank(connection.classId, path) << 8) | <u32>subflow.number;
 }
 
@@ -87,12 +89,14 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
   const chosen = chooseActive(connection);
   if (chosen == 0) {
     connection.active = 0;
+    measurePlace(connection);
     return;
   }
   const before = connection.active;
   if (chosen != before) {
     if (before != 0 && !subflowHas(subflowAt(before), SubflowBit.STALE)) transitionStart(connection, subflowAt(before));
     connection.active = chosen;
+    measurePlace(connection);
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);
     kick(connection);
@@ -100,6 +104,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     connection.headTries = 0; // they say nothing about the new one
   }
   if (tellPeer) preferSubflow(connection, chosen);
+  leaveLater(connection);
 }
 
 /** True if no payload moves in either direction and none waits for an acknowledgement. */

@@ -4,6 +4,7 @@
 import { CONFIG, ConfigFlag, Counter, EngineConfig, EventKind, EventRecord, PATH_MAX, Reason } from "../abi";
 import { nowUs } from "../clock";
 import { ADD_ADDR_RETRY_US, ADD_ADDR_TRIES_MAX, CONTROL_REPEATS } from "../config";
+import { pathClosed } from "../connection/classes";
 import { Connection, ConnectionFlag, hasFlag, hostAddress, peerAddress } from "../connection/connection";
 import { addAddrHmac, equalConstantTime } from "../connection/keys";
 import { emitConnectionEvent } from "../connection/lifecycle";
@@ -37,11 +38,12 @@ export function advertiseStart(connection: Connection): void {
   advertiseNow(connection);
 }
 
-/** Paths (bit path − 1) whose address of `family` no subflow of the connection has. */
+/** Paths (bit path − 1) that are open to the connection and whose address of `family` none of its subflows has. */
 function unknownAddresses(connection: Connection, family: u32): u32 {
   let paths: u32 = 0;
   for (let id: u32 = 1; id <= PATH_MAX; id++) {
-    const address = pathUsable(id) ? pathAddressIn(id, family) : 0;
+    const open = pathUsable(id) && !pathClosed(connection.classId, id);
+    const address = open ? pathAddressIn(id, family) : 0;
     if (address != 0 && !addressInUse(connection, address)) paths |= 1 << (id - 1);
   }
   return paths;

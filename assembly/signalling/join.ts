@@ -10,6 +10,7 @@ import {
 } from "../abi";
 import { drawU32, entropyHas, nowUs } from "../clock";
 import { JOIN_TRIES_MAX, REMOTE_ADDRESSES_MAX } from "../config";
+import { pathClosed } from "../connection/classes";
 import {
   Connection, ConnectionFlag, hasFlag, peerAddress, peerPort, remoteAddressEntry,
 } from "../connection/connection";
@@ -114,6 +115,7 @@ export function joinObstacle(connection: Connection, path: u32): Reason {
   if (path == 0 || path > PATH_MAX || pathAt(path).known == 0) return Reason.NO_PATH;
   if (!hasFlag(connection, ConnectionFlag.OPENER)) return Reason.PEER_OPENS;
   if (!pathUsable(path)) return Reason.PATH_NOT_USABLE;
+  if ((pathAt(path).flags & PathFlag.DRAINING) != 0) return Reason.DRAINING;
   return chooseRemote(connection, path) == 0 ? Reason.NO_REMOTE_ADDRESS : Reason.NONE;
 }
 
@@ -283,7 +285,8 @@ export function keepAddress(connection: Connection, id: u32): void {
   connection.removedCount = <u8>kept;
 }
 
-/** True if the policy wants `path` joined in advance. */
-export function joinWanted(path: u32): bool {
-  return pathAt(path).known != 0 && (pathAt(path).flags & PathFlag.NO_JOIN) == 0;
+/** True if we may join `path` for `connection` by ourselves. */
+export function joinWanted(connection: Connection, path: u32): bool {
+  if (pathAt(path).known == 0 || (pathAt(path).flags & PathFlag.NO_JOIN) != 0) return false;
+  return !pathClosed(connection.classId, path);
 }

@@ -1,10 +1,10 @@
 // MP_PRIO (RFC 8684 §3.3.8): tells the peer on which subflows it should send. In v1 the option speaks of
 // the subflow that carries it, is not acknowledged and may be lost: it is repeated a few times.
 
-import { CONFIG, ConfigFlag, Counter, EngineConfig, PathFlag } from "../abi";
+import { CONFIG, ConfigFlag, Counter, EngineConfig } from "../abi";
 import { nowUs } from "../clock";
+import { pathShared } from "../connection/classes";
 import { Connection } from "../connection/connection";
-import { pathAt } from "../connection/paths";
 import { repeatUs } from "../connection/rtt";
 import {
   Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowSet, subflowUsable,
@@ -31,7 +31,7 @@ export function receivesOnAll(connection: Connection): bool {
 /** True if the peer should keep off a subflow that is not the preferred one. */
 function wantsBackup(connection: Connection, subflow: Subflow): bool {
   if (!receivesOnAll(connection) || subflowHas(subflow, SubflowBit.STALE)) return true;
-  return subflow.path != 0 && (pathAt(subflow.path).flags & PathFlag.BACKUP) != 0;
+  return !pathShared(connection.classId, subflow.path);
 }
 
 /**

@@ -9,7 +9,8 @@ export function configCommand(): Command {
       .argument("<file>", "configuration file")
       .action(async (file: string, options: CommonOptions) => {
         const { loadConfig } = await import("../config/load.ts");
-        const checked = loadConfig(file);
+        const { checkPolicies } = await import("../policy/check.ts");
+        const checked = loadConfig(file, checkPolicies);
         print(options, checked, () => `${file}: fine (${checked.paths.map((path) => path.name).join(", ")})`);
       }),
   );

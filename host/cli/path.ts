@@ -12,7 +12,7 @@ interface AddOptions extends CommonOptions {
   mtu?: string;
 }
 
-/** `shunt path list|add|remove|backup`. What is changed here lasts until the configuration is read again. */
+/** `shunt path list|add|remove|backup|drain`. What is changed here lasts until the configuration is read again. */
 export function pathCommand(): Command {
   const path = group("path", "list, add, remove or rank paths");
   path.addCommand(
@@ -38,6 +38,16 @@ export function pathCommand(): Command {
         const body = { backup: options.off !== true };
         const answer = await client(options).call("PATCH", `/v1/paths/${encodeURIComponent(name)}`, body);
         print(options, answer, () => `path ${name} is ${body.backup ? "now" : "no longer"} backup`);
+      }),
+  );
+  path.addCommand(
+    command("drain", "join nothing on a path any more, and tell policies that it is about to be left")
+      .argument("<name>", "name of the path")
+      .addOption(new Option("--off", "use it like any other again"))
+      .action(async (name: string, options: CommonOptions & { off?: boolean }) => {
+        const body = { draining: options.off !== true };
+        const answer = await client(options).call("PATCH", `/v1/paths/${encodeURIComponent(name)}`, body);
+        print(options, answer, () => `path ${name} is ${body.draining ? "now" : "no longer"} draining`);
       }),
   );
   return path;

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { ClassView } from "../control/policy.ts";
 import type { ConnectionStatus, PathStatus, Status, SubflowStatus } from "../control/status.ts";
 import { age, bytes, type CommonOptions, client, command, print, table } from "./options.ts";
 
@@ -15,9 +16,7 @@ export function statusText(status: Status): string {
     `shunt ${status.version}, role ${status.role}, up ${age(status.uptimeSeconds)}, ${count(status.connections.length, "connection")}`,
     pathTable(status.paths),
   ];
-  for (const { class: name, policy, prefer } of status.classes) {
-    blocks.push(`class ${name}: policy ${policy}, prefers ${prefer.join(", ")}`);
-  }
+  blocks.push(status.classes.map(classText).join("\n"));
   for (const connection of status.connections) {
     blocks.push(connectionText(connection));
   }
@@ -37,7 +36,7 @@ export function pathTable(paths: PathStatus[]): string {
     ["PATH", "STATE", "INTERFACE", "ADDRESS", "GATEWAY", "MTU", "SUBFLOWS", "SENT", "RECEIVED", "RTT"],
     paths.map((path) => [
       path.name,
-      path.backup ? `${path.state}, backup` : path.state,
+      [path.state, ...(path.backup ? ["backup"] : []), ...(path.draining ? ["draining"] : [])].join(", "),
       path.interface,
       [path.address4, path.address6].filter((address) => address !== null).join(" ") || "none",
       [path.gateway4, path.gateway6].filter((address) => address !== null).join(" ") || "none",
@@ -48,6 +47,24 @@ export function pathTable(paths: PathStatus[]): string {
       rtt(path.srttMs),
     ]),
   );
+}
+
+/** A class, its policy, and what that has decided last. */
+function classText({ class: name, state, policy, prefer, pinnedPath, fault, decision, shadow }: ClassView): string {
+  const lines = [`class ${name}: policy ${policy}, prefers ${prefer.join(", ")}`];
+  if (pinnedPath !== null) lines.push(`  held on ${pinnedPath} by a manual handover`);
+  if (state === "fallback") lines.push(`  broken, the engine's own policy serves: ${fault}`);
+  if (state === "running" && decision !== null) {
+    const { active, standby, open, close, reason, refused, time } = decision;
+    const masks = Object.entries({ standby, open, close }).filter(([, paths]) => paths.length > 0);
+    const facts = [`use ${active ?? "what is used"}`, ...masks.map(([word, paths]) => `${word} ${paths.join(" ")}`)];
+    const verdict = refused === null ? "" : `, refused: ${refused}`;
+    lines.push(`  decided ${time.slice(11, 23)}: ${facts.join(", ")} (${reason})${verdict}`);
+  }
+  if (shadow !== null) {
+    lines.push(`  in its shadow ${shadow.policy}: ${shadow.diverged} of ${shadow.decisions} decisions otherwise`);
+  }
+  return lines.join("\n");
 }
 
 function where(address: string, port: number): string {

@@ -7,6 +7,20 @@ export interface PortRange {
   last: number;
 }
 
+/** What the operator says a path is and costs; null = not said. Policies see it, the engine does not. */
+export interface PathFacts {
+  kind: PathKindName | null;
+  metered: boolean | null;
+  /** In millionths of the operator's currency per 10^9 octets. */
+  costMicroPerGb: number | null;
+  /** Octets per billing period. */
+  quota: number | null;
+  /** Day of the month on which a billing period begins, 1 … 31; a shorter month's last day stands for later ones. */
+  billingDay: number;
+  /** Nanojoules per octet. */
+  energyPerByte: number | null;
+}
+
 /** One [[path]]: an interface and what the operator says about it. */
 export interface PathConfig {
   /** 1 … PATHS_MAX, the number that the engine knows it by: its position in the file. */
@@ -20,6 +34,44 @@ export interface PathConfig {
   backup: boolean;
   /** Octets; null = the interface's own. */
   mtu: number | null;
+  /** About to be left: nothing is joined there any more, and policies are told. */
+  draining: boolean;
+  facts: PathFacts;
+}
+
+/** Which connections are in a class: all criteria that are given must hold; null = any. */
+export interface ClassMatch {
+  /** Ports of either end. */
+  ports: PortRange[] | null;
+  /** The peer's address. */
+  prefixes: Prefix[] | null;
+  /** Owner of the local socket. */
+  uids: number[] | null;
+}
+
+/** "10.0.0.0/8", checked. */
+export interface Prefix {
+  address: string;
+  /** Bits. */
+  length: number;
+  family: 4 | 6;
+}
+
+/** A value of a policy's setting: what it may be is said by the policy (host/policy/settings.ts). */
+export type SettingValue = number | boolean | string;
+
+/** One [[class]], or the default one: connections that share a policy. */
+export interface ClassConfig {
+  name: string;
+  /** null = the default class, which has what no other matches. */
+  match: ClassMatch | null;
+  /** Name of its policy. */
+  policy: string;
+  settings: Record<string, SettingValue>;
+  /** Path names, most preferred first. */
+  prefer: string[];
+  /** Names of the paths it may use, null = all. */
+  paths: string[] | null;
 }
 
 export interface Config {
@@ -40,7 +92,15 @@ export interface Config {
     advertise: boolean;
     /** Let the peer send on all regular paths at once. */
     receiveOnAll: boolean;
+    /** Where policies of the operator's own lie, null = nowhere. */
+    directory: string | null;
+    /** What feeds policies besides the daemon's own measurements, such as "file:/run/inputs.json". */
+    inputs: string[];
+    /** Where quota counters are kept. */
+    stateDirectory: string;
   };
+  /** The default class first, then those of the file in its order: the first that matches a connection has it. */
+  classes: ClassConfig[];
   capacity: { connections: number; subflows: number; runs: number };
   engine: {
     /** NFQUEUE number. */
@@ -60,6 +120,26 @@ export interface Config {
 
 /** Paths an engine knows at most (PATH_MAX of the engine's ABI). */
 export const PATHS_MAX = 32;
+/** Classes an engine knows at most (CLASS_MAX of the engine), the default one among them. */
+export const CLASSES_MAX = 64;
+/** Rules of the engine's classifier at most (CLASS_RULES_MAX of its ABI): a class has one per port, prefix and uid. */
+export const CLASS_RULES_MAX = 256;
+/** Name of the class of what no other class matches. */
+export const DEFAULT_CLASS = "default";
+/** The policy that is part of the engine. */
+export const NATIVE_POLICY = "active-standby";
+export const PATH_KINDS = ["ethernet", "wifi", "cellular", "satellite", "tunnel", "other"] as const;
+export type PathKindName = (typeof PATH_KINDS)[number];
+export const NO_FACTS: PathFacts = {
+  kind: null,
+  metered: null,
+  costMicroPerGb: null,
+  quota: null,
+  billingDay: 1,
+  energyPerByte: null,
+};
+/** systemd gives a service with StateDirectory= its own. */
+export const DEFAULT_STATE_DIRECTORY = "/var/lib/shunt";
 /** Packets per call at most (BATCH_MAX of the engine's ABI). */
 export const BATCH_MAX = 64;
 export const DEFAULT_SOCKET = "/run/shunt/shunt.sock";

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { isIPv4, isIPv6 } from "node:net";
 import { Ajv, type ErrorObject } from "ajv";
-import { distance } from "fastest-levenshtein";
 import { parse, TomlError } from "smol-toml";
+import { classConfigs, isPrefix, reportClasses } from "./classes.ts";
 import {
   type Config,
   DEFAULT_CONNECTIONS,
@@ -13,24 +13,34 @@ import {
   DEFAULT_REJOIN_GRACE_S,
   DEFAULT_RUNS_PER_CONNECTION,
   DEFAULT_SOCKET,
+  DEFAULT_STATE_DIRECTORY,
   DEFAULT_SUBFLOWS_PER_CONNECTION,
-  type PortRange,
+  NATIVE_POLICY,
 } from "./config.ts";
 import { ConfigError, type ConfigProblem } from "./error.ts";
+import { pathFacts } from "./facts.ts";
+import { portRange, reportRange } from "./ports.ts";
 import { type KeyPath, Positions } from "./positions.ts";
-import { type ConfigFile, type PortEntry, schema } from "./schema.ts";
+import { type Report, reportPathNames, suggestion } from "./report.ts";
+import { type ConfigFile, schema } from "./schema.ts";
 
 const ajv = new Ajv({
   allErrors: true,
   verbose: true,
   keywords: ["expected"],
-  formats: { ipv4: isIPv4, ipv6: isIPv6 },
+  formats: { ipv4: isIPv4, ipv6: isIPv6, prefix: isPrefix },
   allowUnionTypes: true,
 });
 const isConfigFile = ajv.compile<ConfigFile>(schema);
 
+/**
+ * A check of what only other parts of the host know (which policies there are, and their settings). It runs on a
+ * configuration that makes sense in itself.
+ */
+export type ConfigCheck = (config: Config, report: Report) => void;
+
 /** Reads and checks a file. Throws ConfigError. */
-export function loadConfig(file: string): Config {
+export function loadConfig(file: string, check: ConfigCheck = () => {}): Config {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -39,11 +49,11 @@ export function loadConfig(file: string): Config {
     const cause = code === "ENOENT" ? "no such file" : code === "EACCES" ? "no permission to read it" : String(error);
     throw new ConfigError([{ file, line: 1, key: "", message: `cannot read the configuration: ${cause}` }]);
   }
-  return parseConfig(text, file);
+  return parseConfig(text, file, check);
 }
 
 /** Checks the text of a file. Throws ConfigError. */
-export function parseConfig(text: string, file: string): Config {
+export function parseConfig(text: string, file: string, check: ConfigCheck = () => {}): Config {
   let document: unknown;
   try {
     document = parse(text);
@@ -63,11 +73,10 @@ export function parseConfig(text: string, file: string): Config {
   }
   const config = complete(document, file);
   reportSense(document, config, report);
+  if (problems.length === 0) check(config, report);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
-
-type Report = (path: KeyPath, message: string) => void;
 
 function keyText(path: KeyPath): string {
   return path.map((part, i) => (typeof part === "number" ? `[${part + 1}]` : i === 0 ? part : `.${part}`)).join("");
@@ -121,17 +130,6 @@ function valueText(value: unknown): string {
   return JSON.stringify(value) ?? "nothing";
 }
 
-function suggestion(name: string, known: string[]): string {
-  const ranked = known
-    .map((candidate) => ({ candidate, steps: distance(name.toLowerCase(), candidate) }))
-    .sort((a, b) => a.steps - b.steps);
-  const best = ranked[0];
-  if (best !== undefined && best.steps <= Math.max(2, Math.floor(name.length / 3))) {
-    return `; did you mean "${best.candidate}"?`;
-  }
-  return `; expected one of ${known.map((candidate) => `"${candidate}"`).join(", ")}`;
-}
-
 function complete(document: ConfigFile, file: string): Config {
   const connections = document.capacity?.connections ?? DEFAULT_CONNECTIONS;
   return {
@@ -146,13 +144,19 @@ function complete(document: ConfigFile, file: string): Config {
       gateway6: path.gateway6 ?? null,
       backup: path.backup ?? false,
       mtu: path.mtu ?? null,
+      draining: path.draining ?? false,
+      facts: pathFacts(path),
     })),
     policy: {
-      default: document.policy?.default ?? "active-standby",
+      default: document.policy?.default ?? NATIVE_POLICY,
       prefer: document.policy?.prefer ?? document.path.map((path) => path.name),
       advertise: document.policy?.advertise ?? true,
       receiveOnAll: document.policy?.receive_on_all ?? false,
+      directory: document.policy?.directory ?? null,
+      inputs: document.policy?.inputs ?? [],
+      stateDirectory: document.policy?.state_directory ?? systemdState() ?? DEFAULT_STATE_DIRECTORY,
     },
+    classes: classConfigs(document),
     capacity: {
       connections,
       subflows: document.capacity?.subflows ?? connections * DEFAULT_SUBFLOWS_PER_CONNECTION,
@@ -171,11 +175,9 @@ function complete(document: ConfigFile, file: string): Config {
   };
 }
 
-/** 80 or "8000-8999". */
-function portRange(entry: PortEntry): PortRange {
-  if (typeof entry === "number") return { first: entry, last: entry };
-  const [first, last] = entry.split("-").map(Number);
-  return { first: first ?? 0, last: last ?? 0 };
+/** What systemd has made for StateDirectory=, the first of them. */
+function systemdState(): string | undefined {
+  return process.env.STATE_DIRECTORY?.split(":")[0];
 }
 
 function reportSense(document: ConfigFile, config: Config, report: Report): void {
@@ -187,27 +189,11 @@ function reportSense(document: ConfigFile, config: Config, report: Report): void
   }
   reportRange(config.engine.ports, ["engine", "ports"], report);
   reportPaths(config, report);
-  if (config.policy.default !== "active-standby") {
-    report(
-      ["policy", "default"],
-      `unknown policy ${JSON.stringify(config.policy.default)}; expected "active-standby" until policies are loadable`,
-    );
-  }
   const names = config.paths.map((path) => path.name);
-  for (const [index, name] of config.policy.prefer.entries()) {
-    if (!names.includes(name))
-      report(["policy", "prefer", index], `no path is named "${name}"${suggestion(name, names)}`);
-    else if (config.policy.prefer.indexOf(name) < index)
-      report(["policy", "prefer", index], `"${name}" is listed twice`);
-  }
+  reportPathNames(config.policy.prefer, names, ["policy", "prefer"], report);
+  reportClasses(document, names, report);
   if (config.capacity.subflows < config.capacity.connections) {
     report(["capacity", "subflows"], `expected at least one per connection (${config.capacity.connections})`);
-  }
-}
-
-function reportRange(range: PortRange, path: KeyPath, report: Report): void {
-  if (range.first < 1 || range.last > 65535 || range.first > range.last) {
-    report(path, `expected ports from 1 to 65535, the lower one first, found "${range.first}-${range.last}"`);
   }
 }
 

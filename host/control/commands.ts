@@ -36,7 +36,7 @@ const GRACE_MS = 2000;
  * them refused at once, and then an answer of each of the others. Never rejects for a time-out: that is an answer too.
  */
 export function ask(
-  engine: EnginePort,
+  engine: Pick<EnginePort, "command" | "on" | "off">,
   command: EngineCommand,
   timeoutMs: number,
   graceMs = GRACE_MS,

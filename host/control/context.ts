@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { PathTable } from "../net/path-table.ts";
+import type { Policies } from "../policy/policies.ts";
 import type { EnginePort } from "./engine-port.ts";
 import type { EventFeed } from "./events.ts";
 import type { Metrics } from "./metrics.ts";
@@ -11,6 +12,7 @@ export interface ControlContext {
   feed: EventFeed;
   paths: PathTable;
   metrics: Metrics;
+  policies: Policies;
   trace: TraceSession;
   config(): Config;
   /** Reads the configuration file again. Throws ConfigError. */

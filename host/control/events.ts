@@ -13,6 +13,9 @@ export interface EventLine {
   /** Connection: our token in hex. */
   connection?: string;
   path?: string;
+  /** policy_…: the class, and the policy that it is under. */
+  class?: string;
+  policy?: string;
   /** handover_started: the path before. */
   from?: string;
   subflow?: number;

@@ -1,14 +1,14 @@
 // One handler per operation of openapi.json. They translate names to numbers and answers to words; what they act on is
 // given to them, so that they can be tested without a network.
 import type { ServerResponse } from "node:http";
-import type { Config } from "../config/config.ts";
+import { DEFAULT_CLASS, NO_FACTS } from "../config/config.ts";
 import { type PathTable, PathTableError } from "../net/path-table.ts";
-import { NATIVE_POLICIES } from "../policy/native.ts";
 import { ApiError } from "./api-error.ts";
 import { ask, type CommandAnswer } from "./commands.ts";
 import type { ControlContext } from "./context.ts";
 import type { EngineCommand } from "./engine-port.ts";
 import { type EventFeed, type EventFilter, type EventLine, matches } from "./events.ts";
+import { policyAnswer, type UseBody, withPolicies } from "./policy.ts";
 import { reasonText } from "./reasons.ts";
 import { type ApiHandlers, type ApiRequest, openApi } from "./server.ts";
 import { pathStatuses, statusOf } from "./status.ts";
@@ -16,8 +16,6 @@ import { pathStatuses, statusOf } from "./status.ts";
 /** Time-out of a handover unless the request names one (interface contract: 10 s). */
 export const HANDOVER_TIMEOUT_MS = 10_000;
 const SUBFLOW_TIMEOUT_MS = 10_000;
-/** Class names and ids; there is one class until the classifier is built. */
-const DEFAULT_CLASS = "default";
 
 interface HandoverBody {
   to?: string;
@@ -45,7 +43,7 @@ interface PathBody {
 
 /** Handlers by operationId. */
 export function controlHandlers(context: ControlContext): ApiHandlers {
-  const { engine, feed, paths, metrics, trace } = context;
+  const { engine, feed, paths, metrics, policies, trace } = context;
   return {
     getStatus: () => statusOf(context),
     getEvents: ({ query }) => eventStream(feed, query),
@@ -66,22 +64,33 @@ export function controlHandlers(context: ControlContext): ApiHandlers {
         gateway6: gateway6 ?? null,
         backup: backup ?? false,
         mtu: mtu ?? null,
+        draining: false,
+        facts: NO_FACTS,
       };
       const state = await changed(() => paths.add({ name, interface: device, ...settings }));
       return { path: pathStatuses(paths, []).find((status) => status.name === state.name) as object };
     },
     patchPath: async ({ parameters, body }) => {
-      await changed(() => paths.change(parameters.path ?? "", body as { backup: boolean }));
+      await changed(() => paths.change(parameters.path ?? "", body as { backup?: boolean; draining?: boolean }));
       return { path: pathStatuses(paths, []).find((status) => status.name === parameters.path) as object };
     },
     deletePath: async ({ parameters }) => {
       await changed(() => paths.remove(parameters.path ?? ""));
       return { removed: parameters.path };
     },
-    getPolicy: () => ({
-      policies: NATIVE_POLICIES,
-      classes: [{ class: DEFAULT_CLASS, ...policyOf(context.config()) }],
-    }),
+    getPolicy: () => policyAnswer(policies, (id) => paths.nameOf(id)),
+    postPolicyUse: async ({ body }) => {
+      const { policy, class: name = DEFAULT_CLASS, shadow = false, settings } = body as UseBody;
+      const request = { policy, class: name, settings };
+      await withPolicies(() => (shadow ? policies.shadow(request) : policies.use(request)));
+      return { class: name, policy, shadow };
+    },
+    postRecording: async ({ body }) => {
+      const { file } = body as { file: string };
+      await withPolicies(() => policies.startRecording(file));
+      return { file };
+    },
+    deleteRecording: () => withPolicies(() => policies.stopRecording()),
     postTrace: async ({ body }) => {
       const { file, connection } = body as { file: string; connection?: string };
       return trace.start(file, connection ?? null);
@@ -98,10 +107,6 @@ export function controlHandlers(context: ControlContext): ApiHandlers {
       };
     },
   } satisfies ApiHandlers;
-}
-
-function policyOf(config: Config) {
-  return { policy: config.policy.default, prefer: config.policy.prefer };
 }
 
 async function reloaded(context: ControlContext): Promise<string[]> {
@@ -129,17 +134,16 @@ function pathId(paths: PathTable, name: string): number {
 }
 
 async function handover(context: ControlContext, body: HandoverBody): Promise<object> {
-  const { engine, paths } = context;
+  const { engine, paths, policies } = context;
   if ((body.to === undefined) === (body.auto !== true)) {
     throw new ApiError(400, "bad_request", 'give either "to": PATH or "auto": true');
   }
   if (body.connection !== undefined && body.class !== undefined) {
     throw new ApiError(400, "bad_request", 'give "connection" or "class", not both');
   }
-  if (body.class !== undefined && body.class !== DEFAULT_CLASS) {
-    throw new ApiError(404, "no_class", `no class is named "${body.class}"; there is "${DEFAULT_CLASS}"`);
-  }
-  const scope = scopeOf(body);
+  const { class: className } = body;
+  const classId = className === undefined ? undefined : await withPolicies(() => policies.classId(className));
+  const scope = scopeOf(body, classId);
   const timeoutMs = body.timeoutMs ?? HANDOVER_TIMEOUT_MS;
   const command: EngineCommand =
     body.to === undefined
@@ -147,14 +151,17 @@ async function handover(context: ControlContext, body: HandoverBody): Promise<ob
       : { kind: "handover", ...scope, path: pathId(paths, body.to), mode: modeOf(body), timeoutMs };
   const answer = await ask(engine, command, timeoutMs);
   if (body.connection !== undefined) refuseUnknown(answer, body.connection);
+  else if (body.to === undefined) policies.pinned(className ?? null, 0);
+  else if (answer.concerned > answer.failed) policies.pinned(className ?? null, pathId(paths, body.to));
   return { to: body.to ?? null, ...answerJson(answer, body.connection) };
 }
 
 function scopeOf(
   body: HandoverBody,
+  classId: number | undefined,
 ): { scope: "connection"; token: string } | { scope: "class"; class: number } | { scope: "all" } {
   if (body.connection !== undefined) return { scope: "connection", token: body.connection };
-  return body.class === undefined ? { scope: "all" } : { scope: "class", class: 0 };
+  return classId === undefined ? { scope: "all" } : { scope: "class", class: classId };
 }
 
 function modeOf(body: HandoverBody): "make_before_break" | "break_before_make" {

@@ -1,6 +1,8 @@
 // /metrics for Prometheus. The engine keeps the counters; they are read when somebody asks.
 import { Counter, Gauge, Registry } from "prom-client";
+import type { Policies } from "../policy/policies.ts";
 import type { EnginePort, Snapshot } from "./engine-port.ts";
+import { PolicyMetrics } from "./policy-metrics.ts";
 
 /** Text in the exposition format and its content type. */
 export interface RenderedMetrics {
@@ -8,10 +10,15 @@ export interface RenderedMetrics {
   type: string;
 }
 
+/** What metrics tell of classes. */
+type MetricPolicies = Pick<Policies, "classes" | "className" | "quotas">;
+
 /** Labels are bounded: paths (at most 32) and drop reasons, never connections. */
 export class Metrics {
+  readonly policy: PolicyMetrics;
   #engine: EnginePort;
   #pathName: (id: number) => string;
+  #policies: MetricPolicies;
   #registry = new Registry();
   #packetCounters: Counter<"counter">;
   #drops: Counter<"reason">;
@@ -19,12 +26,13 @@ export class Metrics {
   #pathUp: Gauge<"path">;
   #pathSubflows: Gauge<"path">;
   #pathSrtt: Gauge<"path">;
-  #connections: Gauge<"state">;
+  #connections: Gauge<"state" | "class">;
   #started: Gauge;
 
-  constructor(engine: EnginePort, pathName: (id: number) => string, startedMs: number) {
+  constructor(engine: EnginePort, pathName: (id: number) => string, policies: MetricPolicies, startedMs: number) {
     this.#engine = engine;
     this.#pathName = pathName;
+    this.#policies = policies;
     const registers = [this.#registry];
     this.#packetCounters = new Counter({
       name: "shunt_engine_total",
@@ -59,18 +67,24 @@ export class Metrics {
     });
     this.#connections = new Gauge({
       name: "shunt_connections",
-      help: "Live connections, by state",
-      labelNames: ["state"],
+      help: "Live connections, by state and class",
+      labelNames: ["state", "class"],
       registers,
     });
     this.#started = new Gauge({ name: "shunt_start_time_seconds", help: "Unix time of the start", registers });
     this.#started.set(startedMs / 1000);
+    this.policy = new PolicyMetrics(this.#registry);
   }
 
   async render(): Promise<RenderedMetrics> {
-    const [counters, snapshot] = await Promise.all([this.#engine.counters(), this.#engine.snapshot()]);
+    const [counters, snapshot, statistics] = await Promise.all([
+      this.#engine.counters(),
+      this.#engine.snapshot(),
+      this.#engine.statistics(),
+    ]);
     this.#setCounters(counters);
     this.#setState(snapshot);
+    this.policy.refresh(this.#policies, statistics);
     return { text: await this.#registry.metrics(), type: this.#registry.contentType };
   }
 
@@ -97,6 +111,8 @@ export class Metrics {
       this.#pathSubflows.set({ path: label }, path.subflows);
       if (path.srttUs !== 0) this.#pathSrtt.set({ path: label }, path.srttUs / 1e6);
     }
-    for (const connection of snapshot.connections) this.#connections.inc({ state: connection.state });
+    for (const { state, class: id } of snapshot.connections) {
+      this.#connections.inc({ state, class: this.#policies.className(id) ?? `#${id}` });
+    }
   }
 }

@@ -33,6 +33,7 @@ const REASONS: Record<string, string> = {
   exists: "it is already there",
   not_built: "not built yet",
   unreachable: "a router says that the peer cannot be reached",
+  draining: "the path is about to be left",
 };
 
 /** A sentence for a reason of the engine. */

@@ -3,6 +3,7 @@ import { VERSION } from "../config/version.ts";
 import type { PathTable } from "../net/path-table.ts";
 import type { ControlContext } from "./context.ts";
 import type { Snapshot } from "./engine-port.ts";
+import { type ClassView, classViews } from "./policy.ts";
 
 type SnapshotConnection = Snapshot["connections"][number];
 type SnapshotSubflow = SnapshotConnection["subflows"][number];
@@ -72,6 +73,7 @@ export interface PathStatus {
   interface: string;
   state: "up" | "down";
   backup: boolean;
+  draining: boolean;
   mtu: number;
   address4: string | null;
   address6: string | null;
@@ -91,7 +93,7 @@ export interface Status {
   uptimeSeconds: number;
   connections: ConnectionStatus[];
   paths: PathStatus[];
-  classes: { class: string; policy: string; prefer: string[] }[];
+  classes: ClassView[];
 }
 
 export async function statusOf(context: ControlContext): Promise<Status> {
@@ -105,9 +107,12 @@ export async function statusOf(context: ControlContext): Promise<Status> {
     role: config.role,
     queue: config.engine.queue,
     uptimeSeconds: Math.round((Date.now() - context.startedMs) / 1000),
-    connections: snapshot.connections.map((connection) => connectionStatus(connection, nameOf, nowUs)),
+    connections: snapshot.connections.map((connection) => {
+      const className = context.policies.className(connection.class) ?? `#${connection.class}`;
+      return connectionStatus(connection, className, nameOf, nowUs);
+    }),
     paths: pathStatuses(context.paths, snapshot.paths),
-    classes: [{ class: "default", policy: config.policy.default, prefer: config.policy.prefer }],
+    classes: classViews(context.policies.classes, nameOf),
   };
 }
 
@@ -117,6 +122,7 @@ function milliseconds(us: number): number | null {
 
 function connectionStatus(
   connection: SnapshotConnection,
+  className: string,
   nameOf: (id: number) => string,
   nowUs: number,
 ): ConnectionStatus {
@@ -125,7 +131,7 @@ function connectionStatus(
     peerToken: connection.peerToken,
     serial: connection.serial,
     state: connection.state,
-    class: connection.class === 0 ? "default" : `#${connection.class}`,
+    class: className,
     opener: connection.opener,
     local: connection.local,
     localPort: connection.localPort,
@@ -179,6 +185,7 @@ export function pathStatuses(paths: PathTable, figures: readonly SnapshotPath[])
       interface: state.interface,
       state: state.up ? "up" : "down",
       backup: state.backup,
+      draining: state.draining,
       mtu: state.mtu,
       address4: state.address4?.address ?? null,
       address6: state.address6?.address ?? null,

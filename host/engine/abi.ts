@@ -41,10 +41,12 @@ export const OUTBOX_DATA_SIZE = 2097152;
 export const EVENTS = 2309120;
 export const EVENT_MAX = 4096;
 export const EVENT_SIZE = 128;
-/** Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath). */
+/** Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath, SnapshotClass). */
 export const SNAPSHOT = 2833408;
 export const SNAPSHOT_SIZE = 131072;
 export const SNAPSHOT_RECORD_SIZE = 192;
+/** Cursor of the one page that names paths and classes only: what it costs does not grow with the connections. */
+export const STATISTICS_CURSOR = 4294967295;
 /** The engine's own working space. */
 export const SCRATCH = 2964480;
 export const SCRATCH_SIZE = 16384;
@@ -66,6 +68,10 @@ export const RUN_COST = 32;
 export const NONE = 4294967295;
 /** Paths an engine knows at most; path ids are 1 … PATH_MAX. */
 export const PATH_MAX = 32;
+/** Classes at most; ids are 0 … CLASS_MAX - 1, 0 is the default one. */
+export const CLASS_MAX = 64;
+/** Rules of the classifier at most. */
+export const CLASS_RULES_MAX = 256;
 
 /** Struct at HEADER. */
 export const EngineHeader = {
@@ -190,6 +196,8 @@ export const Descriptor = {
   DROP_REASON: 36,
   /** u32 out: queue number with Verdict.QUEUE */
   QUEUE: 40,
+  /** u32 in: user of the local socket, with PacketFlag.UID */
+  UID: 44,
 } as const;
 
 /** Netfilter hook a packet was queued in (numbers of linux/netfilter.h). */
@@ -214,6 +222,8 @@ export const PacketFlag = {
   CHECKSUM_NOT_VERIFIED: 4,
   /** the kernel had more octets than it gave (NFQA_CAP_LEN): never a payload verdict */
   TRUNCATED: 8,
+  /** Descriptor.UID is known */
+  UID: 16,
 } as const;
 export type PacketFlag = (typeof PacketFlag)[keyof typeof PacketFlag];
 
@@ -309,7 +319,47 @@ export const Command = {
   PREFER_COUNT: 72,
   /** u8[32] CLASS_SET: path ids, most preferred first */
   PREFER: 76,
+  /** u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all */
+  ALLOWED: 108,
+  /** u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1) */
+  STANDBY: 112,
+  /** u32 CLASS_INTENT: paths to be joined */
+  OPEN: 116,
+  /** u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere */
+  CLOSE: 120,
+  /** u32 CLASS_SET: idle paths of its connections are asked this often for their round trip; 0 = never */
+  PROBE_MS: 124,
 } as const;
+
+/** Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives. */
+export const ClassRule = {
+  /** u32 its place: the first rule that matches gives the class */
+  INDEX: 40,
+  /** u32 how many rules there will be; the last of them (INDEX = COUNT - 1) puts all into force at once */
+  COUNT: 44,
+  /** u32 ClassRuleFlag bits: what must hold */
+  FLAGS: 48,
+  /** u16 of either end */
+  PORT_FIRST: 52,
+  /** u16 */
+  PORT_LAST: 54,
+  /** u32 bits of the 16 octets that count: 96 more than usual with IPv4 */
+  PREFIX_LENGTH: 56,
+  /** u32 of the local socket */
+  UID_FIRST: 60,
+  /** u32 */
+  UID_LAST: 64,
+  /** u8[16] of the peer's address */
+  PREFIX: 72,
+} as const;
+
+/** Bits of ClassRule.FLAGS. */
+export const ClassRuleFlag = {
+  PORTS: 1,
+  PREFIX: 2,
+  UIDS: 4,
+} as const;
+export type ClassRuleFlag = (typeof ClassRuleFlag)[keyof typeof ClassRuleFlag];
 
 /** Command.KIND */
 export const CommandKind = {
@@ -317,7 +367,7 @@ export const CommandKind = {
   PATH_SET: 1,
   /** its subflows are abandoned */
   PATH_REMOVE: 2,
-  /** the native policy's preferences of class CLASS */
+  /** class CLASS has the native policy, with these preferences and these paths */
   CLASS_SET: 3,
   /** move what SCOPE names to PATH (MODE), pinned */
   HANDOVER: 4,
@@ -331,6 +381,10 @@ export const CommandKind = {
   SHUTDOWN: 8,
   /** MODE 1/0: trace records for what SCOPE names */
   TRACE: 9,
+  /** a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered */
+  CLASS_RULE: 10,
+  /** what a policy wants of class CLASS till the next one or CLASS_SET: new data on PATH, 0 = no wish */
+  CLASS_INTENT: 11,
 } as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 
@@ -360,6 +414,8 @@ export const PathFlag = {
   GATEWAY6: 8,
   /** never join on it by ourselves */
   NO_JOIN: 16,
+  /** about to be left: never joined nor announced, whoever wishes it */
+  DRAINING: 32,
 } as const;
 export type PathFlag = (typeof PathFlag)[keyof typeof PathFlag];
 
@@ -496,6 +552,8 @@ export const Reason = {
   CHECKSUM: 30,
   /** a router says so (ICMP) */
   UNREACHABLE: 31,
+  /** the path is about to be left */
+  DRAINING: 32,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -548,6 +606,8 @@ export const SnapshotKind = {
   /** belongs to the connection before it */
   SUBFLOW: 2,
   PATH: 3,
+  /** only behind STATISTICS_CURSOR */
+  CLASS: 4,
 } as const;
 export type SnapshotKind = (typeof SnapshotKind)[keyof typeof SnapshotKind];
 
@@ -659,7 +719,7 @@ export const SubflowFlag = {
 } as const;
 export type SubflowFlag = (typeof SubflowFlag)[keyof typeof SubflowFlag];
 
-/** Struct of a path in a snapshot. */
+/** Struct of a path in a snapshot. What is counted is counted over all its subflows, also those that are gone. */
 export const SnapshotPath = {
   /** u16 */
   KIND: 0,
@@ -679,12 +739,48 @@ export const SnapshotPath = {
   ADDRESS4: 24,
   /** u8[16] */
   ADDRESS6: 40,
-  /** u64 payload on its subflows, also of those that are gone */
+  /** u64 payload, with retransmissions */
   BYTES_SENT: 56,
   /** u64 */
   BYTES_RECEIVED: 64,
-  /** u32 of the subflow heard last */
+  /** u32 estimate over the samples of all its subflows (RFC 6298); 0 = unknown */
   SRTT_US: 72,
+  /** u32 */
+  RTTVAR_US: 76,
+  /** u32 smallest sample of the last 5 to 10 s in which there were any; 0 = unknown */
+  MIN_RTT_US: 80,
+  /** u32 octets sent and not acknowledged on their subflow */
+  IN_FLIGHT: 84,
+  /** u64 when an established subflow was last heard; 0 = never */
+  LAST_ACK_US: 88,
+  /** u64 octets that the peer has acknowledged on their subflow, a FIN counts as one */
+  BYTES_ACKED: 96,
+  /** u64 of BYTES_SENT */
+  BYTES_RETRANSMITTED: 104,
+  /** u64 with payload */
+  PACKETS_SENT: 112,
+  /** u64 of PACKETS_SENT */
+  PACKETS_RETRANSMITTED: 120,
+  /** u64 with payload */
+  PACKETS_RECEIVED: 128,
+  /** u64 of PACKETS_RECEIVED: the peer sent them again though they had come */
+  PACKETS_REPEATED: 136,
+} as const;
+
+/** Struct of a class in a snapshot. */
+export const SnapshotClass = {
+  /** u16 */
+  KIND: 0,
+  /** u32 */
+  ID: 4,
+  /** u32 live ones: MPTCP is agreed on, and they are not closing */
+  CONNECTIONS: 8,
+  /** u64 payload of our hosts that the peers have acknowledged, each octet once, a FIN counts as one */
+  BYTES_ACKED: 16,
+  /** u64 payload that our hosts have acknowledged, each octet once */
+  BYTES_RECEIVED: 24,
+  /** u32[33] of CONNECTIONS: how many send new data on path i; 0 = on none, or on no known path */
+  ACTIVE_ON: 56,
 } as const;
 
 /** State of a connection: RFC 9293 names for the handshake, RFC 8684 §3.3.3 (M_…) afterwards. */
@@ -844,5 +940,7 @@ export const Counter = {
   ICMP_TRANSLATED: 50,
   /** hosts told that their segments are too long for the subflow that is to carry them (ICMP) */
   MTU_SHOWN: 51,
+  /** questions to idle paths for their round trip */
+  PATH_PROBES: 52,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -65,6 +65,8 @@ export interface NativeDataPath {
   ): Promise<void>;
   command(records: Uint8Array): void;
   snapshot(): Promise<Buffer[]>;
+  /** The page behind STATISTICS_CURSOR. */
+  statistics(): Promise<Buffer>;
   counters(): Promise<NativeCounters>;
   startTrace(path: string): Promise<void>;
   /** Fulfilled with the number of records written. */
@@ -84,14 +86,49 @@ export interface Replay {
   bench(name: string, argument: number, iterations: number): number;
 }
 
+/** What became of one operation on a policy instance (host/native/src/policy/addon.rs). */
+export interface NativePolicyOutcome {
+  /** load: the number of the new instance. */
+  instance: number;
+  /** load: load() took the state it was given. */
+  stateLoaded: boolean;
+  /** decide: what decide() returned. */
+  status: number;
+  /** decide: the intent. save: the state, empty if there is none. */
+  octets: Buffer;
+  /** Octets of linear memory. */
+  memory: number;
+  fuel: number;
+  nanoseconds: number;
+  log: { level: number; text: string }[];
+  /** Lines beyond the limit of one operation. */
+  logDropped: number;
+  /** Why the instance is dead. */
+  fault?: { kind: string; message: string };
+}
+
+/** The thread on which policies run, with a wasmtime Engine of its own. */
+export interface NativePolicyThread {
+  load(code: Uint8Array, settings: Uint8Array, state?: Uint8Array): Promise<NativePolicyOutcome>;
+  decide(instance: number, table: Uint8Array): Promise<NativePolicyOutcome>;
+  save(instance: number): Promise<NativePolicyOutcome>;
+  close(instance: number): void;
+}
+
 export interface Addon {
   DataPath: new () => NativeDataPath;
+  PolicyThread: new (fuel: boolean, epoch: boolean) => NativePolicyThread;
   Replay: new (wasm: Uint8Array, memorySize: number, explicitChecks?: boolean) => Replay;
 }
 
 /** Where scripts/build-addon.sh puts the addon for this machine. */
 export function addonPath(): string {
   return join(import.meta.dirname, "..", "native", `shunt.${process.platform}-${process.arch}.node`);
+}
+
+/** Where scripts/build-addon.sh puts the program that compiles policies. */
+export function policyCompilerPath(): string {
+  return join(import.meta.dirname, "..", "native", `shunt-policy-compile.${process.platform}-${process.arch}`);
 }
 
 let loaded: Addon | undefined;

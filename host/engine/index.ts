@@ -6,12 +6,32 @@ import { type EngineCommand, encodeCommand } from "./commands.ts";
 import { decodeCounters } from "./counters.ts";
 import { decodeEvents, type EngineEvent } from "./events.ts";
 import { decodeSnapshot, type Snapshot } from "./snapshot.ts";
+import { decodeStatistics, type Statistics } from "./statistics.ts";
 
 export type { SetNames } from "./addon.ts";
 export { formatAddress, parseAddress } from "./address.ts";
-export type { CommandScope, EngineCommand, PathSetCommand } from "./commands.ts";
+export type {
+  ClassIntentCommand,
+  ClassRule,
+  CommandScope,
+  EngineCommand,
+  NumberRange,
+  PathSetCommand,
+} from "./commands.ts";
 export type { EngineEvent, EventKindName, ReasonName } from "./events.ts";
+export {
+  compilePolicy,
+  type Decision,
+  type FaultKind,
+  type Metering,
+  PolicyCode,
+  PolicyFault,
+  PolicyInstance,
+  type PolicyLogLine,
+  PolicyRefused,
+} from "./sandbox.ts";
 export type { Snapshot, SnapshotConnection, SnapshotPath, SnapshotSubflow } from "./snapshot.ts";
+export type { ClassStatistics, Statistics } from "./statistics.ts";
 
 /**
  * Throughput of one TCP connection is the same for 4 … 64 (11.6 of 13.2 Gbit/s without a queue, one end, veth); more
@@ -118,6 +138,11 @@ export class DataPath extends EventEmitter<DataPathEvents> {
   /** Connections, subflows and paths, taken in pages between batches. */
   async snapshot(): Promise<Snapshot> {
     return decodeSnapshot(await this.#native.snapshot());
+  }
+
+  /** Paths and classes, of one moment; what it costs does not grow with the connections. */
+  async statistics(): Promise<Statistics> {
+    return decodeStatistics(await this.#native.statistics());
   }
 
   /** Counters of engine and native layer by name. */

@@ -77,6 +77,7 @@ export interface SnapshotConnection {
   subflows: SnapshotSubflow[];
 }
 
+/** A path. What is counted is counted over all its subflows since the engine began, also those that are gone. */
 export interface SnapshotPath {
   id: number;
   up: boolean;
@@ -89,11 +90,30 @@ export interface SnapshotPath {
   subflows: number;
   address4: string | null;
   address6: string | null;
-  /** Payload octets on its subflows, also of those that are gone. */
+  /** Payload octets, with retransmissions. */
   bytesSent: number;
   bytesReceived: number;
-  /** Of the subflow heard last; 0 = not measured yet. */
+  /** Estimate over the samples of all its subflows (RFC 6298); 0 = not measured yet. */
   srttUs: number;
+  rttvarUs: number;
+  /** Smallest sample of the last 5 to 10 s in which there were any; 0 = not measured yet. */
+  minRttUs: number;
+  /** Octets sent and not acknowledged on their subflow. */
+  inFlight: number;
+  /** Monotonic time (µs) at which an established subflow was last heard; 0 = never. */
+  lastAckUs: number;
+  /** Octets that the peer has acknowledged on their subflow; a FIN counts as one. */
+  bytesAcked: number;
+  /** Of bytesSent. */
+  bytesRetransmitted: number;
+  /** With payload. */
+  packetsSent: number;
+  /** Of packetsSent. */
+  packetsRetransmitted: number;
+  /** With payload. */
+  packetsReceived: number;
+  /** Of packetsReceived: the peer sent them again though they had come. */
+  packetsRepeated: number;
 }
 
 /** What the engine holds. Pages are taken between batches: records of one page are of one moment. */
@@ -177,7 +197,8 @@ function decodeSubflow(record: RecordReader): SnapshotSubflow {
   };
 }
 
-function decodePath(record: RecordReader): SnapshotPath {
+/** A path record. */
+export function decodePath(record: RecordReader): SnapshotPath {
   const flags = record.u32(P.FLAGS);
   return {
     id: record.u32(P.ID),
@@ -192,5 +213,15 @@ function decodePath(record: RecordReader): SnapshotPath {
     bytesSent: record.u64(P.BYTES_SENT),
     bytesReceived: record.u64(P.BYTES_RECEIVED),
     srttUs: record.u32(P.SRTT_US),
+    rttvarUs: record.u32(P.RTTVAR_US),
+    minRttUs: record.u32(P.MIN_RTT_US),
+    inFlight: record.u32(P.IN_FLIGHT),
+    lastAckUs: record.u64(P.LAST_ACK_US),
+    bytesAcked: record.u64(P.BYTES_ACKED),
+    bytesRetransmitted: record.u64(P.BYTES_RETRANSMITTED),
+    packetsSent: record.u64(P.PACKETS_SENT),
+    packetsRetransmitted: record.u64(P.PACKETS_RETRANSMITTED),
+    packetsReceived: record.u64(P.PACKETS_RECEIVED),
+    packetsRepeated: record.u64(P.PACKETS_REPEATED),
   };
 }

@@ -9,6 +9,8 @@ export interface PathState {
   name: string;
   interface: string;
   backup: boolean;
+  /** About to be left: nothing is joined there. */
+  draining: boolean;
   /** Interface index, 0 = there is no such interface. */
   index: number;
   /** Octets. */
@@ -36,6 +38,7 @@ export function pathState(path: PathConfig, link: LinkState | undefined, before:
     name: path.name,
     interface: path.interface,
     backup: path.backup,
+    draining: path.draining,
     index: link?.index ?? 0,
     mtu: Math.min(path.mtu ?? Number.POSITIVE_INFINITY, link?.mtu ?? MTU_UNKNOWN),
     up: false,

@@ -54,7 +54,8 @@ test("the largest record of each kind fits its stride", () => {
   expect(last(abi.SetOperation) + 16).toBeLessThanOrEqual(abi.SET_OPERATION_SIZE);
   expect(last(abi.EventRecord) + 8).toBeLessThanOrEqual(abi.EVENT_SIZE);
   expect(last(abi.TraceRecord) + 1).toBeLessThanOrEqual(abi.TRACE_RECORD_SIZE);
-  for (const record of [abi.SnapshotConnection, abi.SnapshotSubflow, abi.SnapshotPath]) {
+  for (const record of [abi.SnapshotConnection, abi.SnapshotSubflow, abi.SnapshotPath, abi.SnapshotClass]) {
     expect(last(record) + 8).toBeLessThanOrEqual(abi.SNAPSHOT_RECORD_SIZE);
   }
+  expect(abi.SnapshotClass.ACTIVE_ON + 4 * (abi.PATH_MAX + 1)).toBeLessThanOrEqual(abi.SNAPSHOT_RECORD_SIZE);
 });

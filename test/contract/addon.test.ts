@@ -145,6 +145,7 @@ interface KernelReport {
   after: boolean;
   counters: Record<string, number>;
   paths: number[];
+  statistics: number[];
   outputs: {
     counters: Record<string, number>;
     heard: string[];
@@ -183,6 +184,8 @@ describe.skipIf(flags === undefined)("the data path against the kernel", () => {
   });
 
   test("a snapshot has all pages", () => expect(report.paths).toEqual([1, 2]));
+
+  test("statistics are one page", () => expect(report.statistics).toEqual([0])); // the stand-in's answer: cursor + 1
 
   test("a trap costs the batch, not the data path; the spare knows the paths", () => {
     expect(report.problems).toHaveLength(1);

@@ -92,7 +92,9 @@ describe("host/", () => {
   });
 
   it("has no file that nothing uses", () => {
-    const used = reachable(["host/cli/main.ts"], new Set(files));
+    // What authors of policies use of the host's is a door of its own.
+    const sdk = repositoryFiles(/^plugins\/sdk\/.*\.ts$/);
+    const used = reachable(["host/cli/main.ts", "plugins/sdk/what-if.ts"], new Set([...files, ...sdk]));
     expect(files.filter((file) => !used.has(file))).toEqual([]);
   });
 });

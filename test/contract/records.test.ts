@@ -9,6 +9,7 @@ import { type EngineCommand, encodeCommand } from "../../host/engine/commands.ts
 import { decodeCounters } from "../../host/engine/counters.ts";
 import { decodeEvents } from "../../host/engine/events.ts";
 import { decodeSnapshot } from "../../host/engine/snapshot.ts";
+import { decodeStatistics } from "../../host/engine/statistics.ts";
 import { type TraceEntry, TraceReader } from "../../host/engine/trace-file.ts";
 import { Random } from "../model/random.ts";
 
@@ -90,10 +91,55 @@ describe("commands", () => {
     expect([record.getUint8(abi.Command.PREFER), record.getUint8(abi.Command.PREFER + 1)]).toEqual([2, 1]);
   });
 
+  test("a class may have paths of its own", () => {
+    const record = view({ kind: "class_set", class: 5, prefer: [2, 1], paths: [1, 32], probeMs: 300 });
+    expect(record.getUint32(abi.Command.PROBE_MS, true)).toBe(300);
+    expect(record.getUint32(abi.Command.CLASS, true)).toBe(5);
+    expect(record.getUint32(abi.Command.ALLOWED, true)).toBe(0x80000001);
+  });
+
+  test("rules are a record each, or one that says that there is none", () => {
+    const R = abi.ClassRule;
+    const octets = encodeCommand(
+      {
+        kind: "class_rules",
+        rules: [
+          { class: 1, prefix: "10.0.0.0/8", uids: { first: 5, last: 9 } },
+          { class: 2, ports: { first: 80, last: 81 } },
+        ],
+      },
+      7,
+    );
+    const [one, two] = [0, 1].map((i) => new DataView(octets.buffer, i * abi.COMMAND_SIZE)) as [DataView, DataView];
+    expect(octets.length).toBe(2 * abi.COMMAND_SIZE);
+    const { ID, KIND, CLASS } = abi.Command;
+    for (const record of [one, two]) {
+      expect([record.getUint32(ID, true), record.getUint16(KIND, true)]).toEqual([7, abi.CommandKind.CLASS_RULE]);
+      expect(record.getUint32(R.COUNT, true)).toBe(2);
+    }
+    const numbers = (record: DataView, ...fields: number[]) => fields.map((field) => record.getUint32(field, true));
+    const { PREFIX, UIDS, PORTS } = abi.ClassRuleFlag;
+    expect(numbers(one, CLASS, R.INDEX, R.FLAGS, R.PREFIX_LENGTH)).toEqual([1, 0, PREFIX | UIDS, 104]);
+    expect(numbers(one, R.UID_FIRST, R.UID_LAST)).toEqual([5, 9]);
+    expect(formatAddress(octets.subarray(R.PREFIX, R.PREFIX + 16))).toBe("10.0.0.0");
+    expect(numbers(two, CLASS, R.INDEX, R.FLAGS)).toEqual([2, 1, PORTS]);
+    expect([two.getUint16(R.PORT_FIRST, true), two.getUint16(R.PORT_LAST, true)]).toEqual([80, 81]);
+    const none = view({ kind: "class_rules", rules: [] });
+    expect([none.byteLength, none.getUint32(R.COUNT, true)]).toEqual([abi.COMMAND_SIZE, 0]);
+  });
+
   test("what cannot be is refused before it reaches the engine", () => {
     expect(() => view({ kind: "path_remove", path: 0 })).toThrow(/expected 1 … 32/);
     expect(() => view({ kind: "subflow_add", token: "xyz", path: 1 })).toThrow(/hex/);
     expect(() => view({ kind: "class_set", class: 0, prefer: [33] })).toThrow(/expected 1 … 32/);
+    expect(() => view({ kind: "class_set", class: 0, prefer: [], paths: [0] })).toThrow(/expected 1 … 32/);
+    expect(() => view({ kind: "class_set", class: 64, prefer: [] })).toThrow(/expected 0 … 63/);
+    const rule = (prefix: string) => view({ kind: "class_rules", rules: [{ class: 1, prefix }] });
+    for (const prefix of ["10.0.0.0", "10.0.0.0/33", "fd00::/129", "/8", "x/8"]) {
+      expect(() => rule(prefix), prefix).toThrow(/no prefix|no IP address/);
+    }
+    const many = Array.from({ length: 257 }, () => ({ class: 1 }));
+    expect(() => view({ kind: "class_rules", rules: many })).toThrow(/at most 256/);
   });
 });
 
@@ -150,6 +196,31 @@ test("a snapshot puts subflows under their connection, across pages", () => {
   expect(snapshot.connections[0]?.subflows[1]).toMatchObject({ state: "established", active: true, backup: false });
   expect(snapshot.connections[0]?.subflows[1]?.peerBackup).toBe(true);
   expect(snapshot.paths).toMatchObject([{ id: 2, up: true, address4: null }]);
+});
+
+test("statistics are paths and classes with how many connections send where", () => {
+  const { SnapshotClass: C, SnapshotPath: P, SnapshotKind: K } = abi;
+  const size = abi.SNAPSHOT_RECORD_SIZE;
+  const way = record(
+    size,
+    [P.KIND, 16, K.PATH],
+    [P.ID, 32, 2],
+    [P.IN_FLIGHT, 32, 7],
+    [P.LAST_ACK_US, 64, 5e12],
+    [P.PACKETS_REPEATED, 64, 3],
+  );
+  const counts: [number, 32, number][] = [
+    [C.ACTIVE_ON, 32, 1],
+    [C.ACTIVE_ON + 4 * 32, 32, 9],
+  ];
+  const one = record(size, [C.KIND, 16, K.CLASS], [C.ID, 32, 5], [C.CONNECTIONS, 32, 10], ...counts);
+  const { paths, classes } = decodeStatistics(Buffer.concat([way, one]));
+  expect(paths).toMatchObject([{ id: 2, inFlight: 7, lastAckUs: 5e12, packetsRepeated: 3 }]);
+  expect(classes).toMatchObject([{ id: 5, connections: 10 }]);
+  expect([...(classes[0]?.activeOn ?? [])]).toEqual([
+    [0, 1],
+    [32, 9],
+  ]);
 });
 
 test("counters have names, drop reasons a prefix", () => {

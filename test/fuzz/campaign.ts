@@ -35,7 +35,7 @@ function randomCommand(driver: Driver, random: Random, id: number): Sent[] {
   const common = { ID: id, PATH: path, TOKEN: random.bits(), TIMEOUT_MS: random.below(20_000) };
   const scope = random.pick([Scope.ALL, Scope.ALL, Scope.CLASS, Scope.CONNECTION]);
   const mode = random.pick([HandoverMode.MAKE_BEFORE_BREAK, HandoverMode.BREAK_BEFORE_MAKE]);
-  switch (random.below(9)) {
+  switch (random.below(11)) {
     case 0:
       setPath(driver, random, 1 + random.below(PATHS.length), random.chance(0.5) ? PathFlag.UP : 0);
       return [];
@@ -52,7 +52,18 @@ function randomCommand(driver: Driver, random: Random, id: number): Sent[] {
       return driver.command({ KIND: CommandKind.SUBFLOW_REMOVE, ...common });
     case 5:
       return driver.command({ KIND: CommandKind.TRACE, SCOPE: scope, MODE: random.below(2), ...common });
-    case 6:
+    case 6: {
+      const masks = { STANDBY: random.below(16), OPEN: random.below(16), CLOSE: random.below(16) };
+      return driver.command({ KIND: CommandKind.CLASS_INTENT, CLASS: random.below(2), ...masks, ...common });
+    }
+    case 7:
+      return driver.command({
+        KIND: CommandKind.CLASS_SET,
+        CLASS: random.below(65),
+        ALLOWED: random.below(16),
+        ID: id,
+      });
+    case 8:
       return driver.command(
         random.chance(0.1) ? { KIND: CommandKind.PATH_REMOVE, ...common } : { KIND: random.below(20), ID: id },
       );

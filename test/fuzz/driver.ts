@@ -98,27 +98,38 @@ export class Driver {
 
   /** Reads all pages of the snapshot; as many connections and subflows must be in it as the header counts. */
   checkSnapshot(): void {
-    const kinds = [0, 0, 0, 0];
+    const { CONNECTION, SUBFLOW, PATH, CLASS } = abi.SnapshotKind;
+    const kinds: number[] = [];
     let cursor = 0;
     let pages = 0;
     do {
-      const status = this.engine.exports.snapshot?.(cursor);
-      must(status === abi.Status.OK, () => `snapshot(${cursor}) returned ${status}`);
-      const length = this.header("SNAPSHOT_LENGTH");
-      must(
-        length <= abi.SNAPSHOT_SIZE && length % abi.SNAPSHOT_RECORD_SIZE === 0,
-        () => `snapshot of ${length} octets`,
-      );
-      for (let at = 0; at < length; at += abi.SNAPSHOT_RECORD_SIZE) {
-        const kind = this.engine.view.getUint16(abi.SNAPSHOT + at, true);
-        must(kind >= 1 && kind <= 3, () => `snapshot record of kind ${kind}`);
-        kinds[kind] = (kinds[kind] ?? 0) + 1;
-      }
+      kinds.push(...this.snapshotPage(cursor));
       cursor = this.header("SNAPSHOT_NEXT");
       must(++pages < 1000, () => "snapshot() does not end");
     } while (cursor !== 0);
+    must(
+      kinds.every((kind) => kind === CONNECTION || kind === SUBFLOW || kind === PATH),
+      () => `snapshot has ${kinds}`,
+    );
+    const count = (wanted: number) => kinds.filter((kind) => kind === wanted).length;
     const want = [this.header("CONNECTIONS"), this.header("SUBFLOWS")];
-    must(kinds[1] === want[0] && kinds[2] === want[1], () => `snapshot has ${kinds.slice(1)}, header ${want}`);
+    must(count(CONNECTION) === want[0] && count(SUBFLOW) === want[1], () => `snapshot has ${kinds}, header ${want}`);
+    const statistics = this.snapshotPage(abi.STATISTICS_CURSOR);
+    must(
+      statistics.every((kind) => kind === PATH || kind === CLASS),
+      () => `statistics have ${statistics}`,
+    );
+  }
+
+  /** Kinds of the records of one page. */
+  private snapshotPage(cursor: number): number[] {
+    const status = this.engine.exports.snapshot?.(cursor);
+    must(status === abi.Status.OK, () => `snapshot(${cursor}) returned ${status}`);
+    const length = this.header("SNAPSHOT_LENGTH");
+    must(length <= abi.SNAPSHOT_SIZE && length % abi.SNAPSHOT_RECORD_SIZE === 0, () => `snapshot of ${length} octets`);
+    return Array.from({ length: length / abi.SNAPSHOT_RECORD_SIZE }, (_, i) =>
+      this.engine.view.getUint16(abi.SNAPSHOT + i * abi.SNAPSHOT_RECORD_SIZE, true),
+    );
   }
 
   private call(name: string, ...args: number[]): number | undefined {

@@ -20,7 +20,13 @@ export interface ShuntConfig {
   role?: "host" | "anchor";
   match?: { ports?: (number | string)[] };
   path?: { name: string; interface: string; gateway?: string; backup?: boolean }[];
-  policy?: { default?: string; prefer?: string[]; advertise?: boolean; receive_on_all?: boolean };
+  policy?: {
+    default?: string;
+    prefer?: string[];
+    advertise?: boolean;
+    receive_on_all?: boolean;
+    [key: string]: unknown;
+  };
   [key: string]: unknown;
 }
 

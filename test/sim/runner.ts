@@ -2,6 +2,7 @@
 // connection must come to its end; after that the engines must be as empty as they were.
 
 import * as abi from "../../host/engine/abi.ts";
+import type { EngineCommand } from "../../host/engine/commands.ts";
 import { Random } from "../model/random.ts";
 import type { Scene } from "../scene.ts";
 import { Application, streamOctets } from "./application.ts";
@@ -12,7 +13,7 @@ import { MptcpStack } from "./hosts/mptcp.ts";
 import { judge } from "./judge.ts";
 import { Coalesce, type Middlebox, Split, Strip } from "./middlebox.ts";
 import { addressOf, CALM, SIDES, type Side } from "./network.ts";
-import { type Action, type ConnectionPlan, octetsOf, type Scenario, scenarioOf } from "./scenario.ts";
+import { type Action, type ConnectionPlan, octetsOf, POLICY_SEEDS, type Scenario, scenarioOf } from "./scenario.ts";
 import type { Socket } from "./stack.ts";
 import { World } from "./world.ts";
 
@@ -131,6 +132,8 @@ class Run {
 
   private play(): void {
     const { s, world } = this;
+    const early = s.seed >= POLICY_SEEDS; // policies speak before the first SYN
+    if (early) this.scheduleActions();
     for (const plan of s.connections) this.prepare(plan);
     world.machines.b.stack.listen({ address: addressOf("b", 1, s.family), port: SERVER_PORT }, (socket) =>
       this.accepted(socket),
@@ -148,7 +151,7 @@ class Run {
       } as const;
       world.schedule(this.startUs + s.faultsEndUs / 2 + CALM_START_US, () => this.act(lost));
     }
-    for (const action of s.actions) world.schedule(this.startUs + action.atUs, () => this.act(action));
+    if (!early) this.scheduleActions();
     world.run(this.startUs + s.faultsEndUs + (s.calmStart ? CALM_START_US : 0));
     this.heal();
     const healedUs = world.nowUs;
@@ -161,6 +164,10 @@ class Run {
     world.run(world.nowUs + LONG_US);
     this.checkers.tables();
     this.nothingLeft();
+  }
+
+  private scheduleActions(): void {
+    for (const action of this.s.actions) this.world.schedule(this.startUs + action.atUs, () => this.act(action));
   }
 
   // ---- connections ---------------------------------------------------------------------------------------
@@ -217,7 +224,37 @@ class Run {
     const path = "path" in action ? Math.min(action.path, addressesAt(s, side)) : 0;
     if (action.what === "cut") this.outage(side, path, action.forUs);
     else if (action.what === "down") this.down(side, path, action);
+    else if (action.what === "intent" || action.what === "native" || action.what === "rules") this.speak(action);
     else this.order(action, side, path);
+  }
+
+  /** A policy at one end. */
+  private speak(action: Action & { what: "intent" | "native" | "rules" }): void {
+    const { what, side } = action;
+    const there = (path: number) => path <= addressesAt(this.s, side);
+    const tell = (command: EngineCommand) =>
+      this.world.command(side, JSON.stringify(command).replaceAll('"', ""), (engine) => engine.tell(command));
+    if (what === "rules") tell({ kind: "class_rules", rules: action.some ? [{ class: 1 }] : [] });
+    else if (what === "native") {
+      const { class: id, prefer, paths, probeMs } = action;
+      tell({ kind: "class_set", class: id, prefer: prefer.filter(there), paths: paths.filter(there), probeMs });
+    } else {
+      const { class: id, standby, close } = action;
+      const active = action.active > 0 && there(action.active) ? action.active : null;
+      const [waiting, left] = [standby.filter(there), close.filter(there)];
+      tell({ kind: "class_intent", class: id, active, standby: waiting, open: [], close: left });
+      this.told ||= left.length > 0;
+    }
+  }
+
+  /** Nobody speaks for a class any more. */
+  private hush(): void {
+    for (const side of SIDES) {
+      const prefer = Array.from({ length: addressesAt(this.s, side) }, (_, i) => i + 1);
+      for (const id of [0, 1]) {
+        this.speak({ what: "native", atUs: 0, side, class: id, prefer, paths: [], probeMs: 0 });
+      }
+    }
   }
 
   private order(action: Action, side: Side, path: number): void {
@@ -302,6 +339,7 @@ class Run {
         for (let k = 1; k <= addressesAt(s, side); k++) if (!this.isLost(side, k)) this.tell(side, k, true);
       }
       if (s.lostPath > 0) world.network.cut.a.add(s.lostPath);
+      if (s.seed >= POLICY_SEEDS) this.hush();
       this.setConditions(true);
       for (const side of SIDES) {
         for (const application of world.applications[side]) application.hurry();

@@ -44,7 +44,12 @@ export type Action =
   | { what: "cut"; atUs: number; side: Side; path: number; forUs: number }
   /** The engine at this end is told `toldUs` later; `addressGone`: its address goes and comes back with the link. */
   | { what: "down"; atUs: number; side: Side; path: number; forUs: number; toldUs: number; addressGone: boolean }
-  | { what: "conditions"; atUs: number; path: number; conditions: Conditions };
+  | { what: "conditions"; atUs: number; path: number; conditions: Conditions }
+  /** A policy speaks for a class, or the class is given back to the native one. */
+  | { what: "intent"; atUs: number; side: Side; class: number; active: number; standby: number[]; close: number[] }
+  | { what: "native"; atUs: number; side: Side; class: number; prefer: number[]; paths: number[]; probeMs: number }
+  /** New connections are of class 1, or of class 0 all of them; so are then those that live. */
+  | { what: "rules"; atUs: number; side: Side; some: boolean };
 
 export interface BoxPlan {
   path: number;
@@ -86,6 +91,8 @@ export interface Scenario {
 
 /** Seeds from here on have paths that take less than the interfaces before them. */
 export const MTU_SEEDS = 1_000_000_000;
+/** Seeds from here on have classes, too, for which policies speak at both ends, and whose idle paths are asked. */
+export const POLICY_SEEDS = 4_100_000_000;
 const SECOND = 1_000_000;
 /** Octets that the streams of a scenario have together: what a seed may cost. */
 const OCTETS_MAX = 120_000;
@@ -134,6 +141,10 @@ export function scenarioOf(seed: number): Scenario {
     scenario.mtus = scenario.families.map(mtuOf(aspect(27)));
     // smoltcp knows no ICMP: where it falls back to plain TCP, nobody could help it.
     for (const side of SIDES) if (hosts[side].kind === "smoltcp") hosts[side].kind = "tcp";
+  }
+  if (seed >= POLICY_SEEDS) {
+    const spoken = policyPlans(aspect(28), paths, faultsEndUs);
+    scenario.actions = [...scenario.actions, ...spoken].sort((x, y) => x.atUs - y.atUs);
   }
   return scenario;
 }
@@ -304,6 +315,31 @@ function actionPlans(random: Random, paths: number, calm: boolean, endUs: number
     else for (let k = 1; k <= paths; k++) actions.push({ what: "cut", atUs, side, path: k, forUs });
   }
   return actions.sort((x, y) => x.atUs - y.atUs);
+}
+
+/** What policies do at both ends: they begin before the connections do, and change their minds. */
+function policyPlans(random: Random, paths: number, endUs: number): Action[] {
+  const some = (share: number) => Array.from({ length: paths }, (_, i) => i + 1).filter(() => random.chance(share));
+  const count = random.pick([1, 3, 8, 20]);
+  const actions: Action[] = [];
+  for (const side of SIDES) {
+    if (random.chance(0.5)) actions.push({ what: "rules", atUs: 0, side, some: true });
+    for (let i = 0; i < count; i++) {
+      const atUs = i === 0 ? 0 : random.below(endUs);
+      const id = random.below(2);
+      const what = random.pick(["intent", "intent", "intent", "intent", "native", "rules"]);
+      if (what === "rules") actions.push({ what, atUs, side, some: random.chance(0.7) });
+      else if (what === "intent") {
+        const active = random.chance(0.8) ? random.between(1, paths) : 0;
+        actions.push({ what, atUs, side, class: id, active, standby: some(0.5), close: some(0.3) });
+      } else {
+        const allowed = random.chance(0.3) ? some(0.7) : [];
+        const probeMs = random.pick([0, 50, 200, 1_000]);
+        actions.push({ what: "native", atUs, side, class: id, prefer: some(0.7), paths: allowed, probeMs });
+      }
+    }
+  }
+  return actions;
 }
 
 function down(random: Random, atUs: number, side: Side, path: number, forUs: number): Action {

@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { REGRESSIONS } from "./regressions.ts";
 import { runSeed } from "./runner.ts";
-import { MTU_SEEDS } from "./scenario.ts";
+import { MTU_SEEDS, POLICY_SEEDS } from "./scenario.ts";
 import type { Answer } from "./seed-worker.ts";
 
 // The simulator in CI: the same seeds each time, so that what makes it red is a change. SIM_SEEDS says how many, or
@@ -60,6 +60,18 @@ describe("the simulator", () => {
     const answers = await playAll(Array.from({ length: 250 }, (_, i) => MTU_SEEDS + i));
     const failed = answers.filter(({ failure }) => failure !== "");
     if (failed.length > 0) throw new Error(report(failed));
+  });
+
+  it("plays classes for which policies speak at both ends, and whose idle paths are asked", {
+    timeout: 600_000,
+  }, async () => {
+    const answers = await playAll(Array.from({ length: 250 }, (_, i) => POLICY_SEEDS + i));
+    const failed = answers.filter(({ failure }) => failure !== "");
+    if (failed.length > 0) throw new Error(report(failed));
+    const happened = (kind: string) => answers.reduce((sum, { events }) => sum + (events[kind] ?? 0), 0);
+    for (const kind of ["NEW_SUBFLOW", "SUBFLOW_CLOSED", "COMMAND_DONE"]) {
+      expect(happened(kind), kind).toBeGreaterThan(answers.length / 2);
+    }
   });
 
   it("plays every seed that ever failed", { timeout: 600_000 }, async () => {

@@ -200,7 +200,7 @@ describe("PATH_SET, PATH_REMOVE, CLASS_SET", () => {
 describe("other commands", () => {
   it("an unknown kind is answered with NOT_BUILT", () => {
     const scene = new Scene();
-    for (const kind of [0, 10, 99]) expect(answer(command(scene, kind))[0]).toBe("NOT_BUILT");
+    for (const kind of [0, 12, 99]) expect(answer(command(scene, kind))[0]).toBe("NOT_BUILT");
   });
 
   it("SHUTDOWN resets established connections on both sides and is answered when nothing is left", () => {

@@ -54,10 +54,13 @@ pub const EVENTS: u32 = 2309120;
 pub const EVENT_MAX: u32 = 4096;
 pub const EVENT_SIZE: u32 = 128;
 
-/// Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath).
+/// Region that snapshot(cursor) fills with records (struct SnapshotConnection, SnapshotSubflow, SnapshotPath, SnapshotClass).
 pub const SNAPSHOT: u32 = 2833408;
 pub const SNAPSHOT_SIZE: u32 = 131072;
 pub const SNAPSHOT_RECORD_SIZE: u32 = 192;
+
+/// Cursor of the one page that names paths and classes only: what it costs does not grow with the connections.
+pub const STATISTICS_CURSOR: u32 = 4294967295;
 
 /// The engine's own working space.
 pub const SCRATCH: u32 = 2964480;
@@ -86,6 +89,12 @@ pub const NONE: u32 = 4294967295;
 
 /// Paths an engine knows at most; path ids are 1 … PATH_MAX.
 pub const PATH_MAX: u32 = 32;
+
+/// Classes at most; ids are 0 … CLASS_MAX - 1, 0 is the default one.
+pub const CLASS_MAX: u32 = 64;
+
+/// Rules of the classifier at most.
+pub const CLASS_RULES_MAX: u32 = 256;
 
 /// Struct at HEADER.
 pub mod engine_header {
@@ -208,6 +217,8 @@ pub mod descriptor {
     pub const DROP_REASON: u32 = 36;
     /// u32 out: queue number with Verdict.QUEUE
     pub const QUEUE: u32 = 40;
+    /// u32 in: user of the local socket, with PacketFlag.UID
+    pub const UID: u32 = 44;
 }
 
 /// Netfilter hook a packet was queued in (numbers of linux/netfilter.h).
@@ -231,6 +242,8 @@ pub mod packet_flag {
     pub const CHECKSUM_NOT_VERIFIED: u32 = 4;
     /// the kernel had more octets than it gave (NFQA_CAP_LEN): never a payload verdict
     pub const TRUNCATED: u32 = 8;
+    /// Descriptor.UID is known
+    pub const UID: u32 = 16;
 }
 
 /// What the embedder does with a packet.
@@ -322,6 +335,45 @@ pub mod command {
     pub const PREFER_COUNT: u32 = 72;
     /// `u8[32]` CLASS_SET: path ids, most preferred first
     pub const PREFER: u32 = 76;
+    /// u32 CLASS_SET: the paths that may be joined, bit (path - 1); 0 = all
+    pub const ALLOWED: u32 = 108;
+    /// u32 CLASS_INTENT: paths to be joined as backup, bit (path - 1)
+    pub const STANDBY: u32 = 112;
+    /// u32 CLASS_INTENT: paths to be joined
+    pub const OPEN: u32 = 116;
+    /// u32 CLASS_INTENT: paths to be left, once a connection goes on elsewhere
+    pub const CLOSE: u32 = 120;
+    /// u32 CLASS_SET: idle paths of its connections are asked this often for their round trip; 0 = never
+    pub const PROBE_MS: u32 = 124;
+}
+
+/// Struct of a rule of the classifier, in a command CLASS_RULE. Command.CLASS is the class that it gives.
+pub mod class_rule {
+    /// u32 its place: the first rule that matches gives the class
+    pub const INDEX: u32 = 40;
+    /// u32 how many rules there will be; the last of them (INDEX = COUNT - 1) puts all into force at once
+    pub const COUNT: u32 = 44;
+    /// u32 ClassRuleFlag bits: what must hold
+    pub const FLAGS: u32 = 48;
+    /// u16 of either end
+    pub const PORT_FIRST: u32 = 52;
+    /// u16
+    pub const PORT_LAST: u32 = 54;
+    /// u32 bits of the 16 octets that count: 96 more than usual with IPv4
+    pub const PREFIX_LENGTH: u32 = 56;
+    /// u32 of the local socket
+    pub const UID_FIRST: u32 = 60;
+    /// u32
+    pub const UID_LAST: u32 = 64;
+    /// `u8[16]` of the peer's address
+    pub const PREFIX: u32 = 72;
+}
+
+/// Bits of ClassRule.FLAGS.
+pub mod class_rule_flag {
+    pub const PORTS: u32 = 1;
+    pub const PREFIX: u32 = 2;
+    pub const UIDS: u32 = 4;
 }
 
 /// Command.KIND
@@ -330,7 +382,7 @@ pub mod command_kind {
     pub const PATH_SET: u32 = 1;
     /// its subflows are abandoned
     pub const PATH_REMOVE: u32 = 2;
-    /// the native policy's preferences of class CLASS
+    /// class CLASS has the native policy, with these preferences and these paths
     pub const CLASS_SET: u32 = 3;
     /// move what SCOPE names to PATH (MODE), pinned
     pub const HANDOVER: u32 = 4;
@@ -344,6 +396,10 @@ pub mod command_kind {
     pub const SHUTDOWN: u32 = 8;
     /// MODE 1/0: trace records for what SCOPE names
     pub const TRACE: u32 = 9;
+    /// a rule of the classifier (struct ClassRule), no COUNT: none any more; the last one is answered
+    pub const CLASS_RULE: u32 = 10;
+    /// what a policy wants of class CLASS till the next one or CLASS_SET: new data on PATH, 0 = no wish
+    pub const CLASS_INTENT: u32 = 11;
 }
 
 /// Command.SCOPE
@@ -370,6 +426,8 @@ pub mod path_flag {
     pub const GATEWAY6: u32 = 8;
     /// never join on it by ourselves
     pub const NO_JOIN: u32 = 16;
+    /// about to be left: never joined nor announced, whoever wishes it
+    pub const DRAINING: u32 = 32;
 }
 
 /// Struct of one event, engine → host.
@@ -504,6 +562,8 @@ pub mod reason {
     pub const CHECKSUM: u32 = 30;
     /// a router says so (ICMP)
     pub const UNREACHABLE: u32 = 31;
+    /// the path is about to be left
+    pub const DRAINING: u32 = 32;
 }
 
 /// Struct of one trace record: one packet with payload or acknowledgement, on either side.
@@ -554,6 +614,8 @@ pub mod snapshot_kind {
     /// belongs to the connection before it
     pub const SUBFLOW: u32 = 2;
     pub const PATH: u32 = 3;
+    /// only behind STATISTICS_CURSOR
+    pub const CLASS: u32 = 4;
 }
 
 /// Struct of a connection in a snapshot.
@@ -663,7 +725,7 @@ pub mod subflow_flag {
     pub const INITIAL: u32 = 64;
 }
 
-/// Struct of a path in a snapshot.
+/// Struct of a path in a snapshot. What is counted is counted over all its subflows, also those that are gone.
 pub mod snapshot_path {
     /// u16
     pub const KIND: u32 = 0;
@@ -683,12 +745,48 @@ pub mod snapshot_path {
     pub const ADDRESS4: u32 = 24;
     /// `u8[16]`
     pub const ADDRESS6: u32 = 40;
-    /// u64 payload on its subflows, also of those that are gone
+    /// u64 payload, with retransmissions
     pub const BYTES_SENT: u32 = 56;
     /// u64
     pub const BYTES_RECEIVED: u32 = 64;
-    /// u32 of the subflow heard last
+    /// u32 estimate over the samples of all its subflows (RFC 6298); 0 = unknown
     pub const SRTT_US: u32 = 72;
+    /// u32
+    pub const RTTVAR_US: u32 = 76;
+    /// u32 smallest sample of the last 5 to 10 s in which there were any; 0 = unknown
+    pub const MIN_RTT_US: u32 = 80;
+    /// u32 octets sent and not acknowledged on their subflow
+    pub const IN_FLIGHT: u32 = 84;
+    /// u64 when an established subflow was last heard; 0 = never
+    pub const LAST_ACK_US: u32 = 88;
+    /// u64 octets that the peer has acknowledged on their subflow, a FIN counts as one
+    pub const BYTES_ACKED: u32 = 96;
+    /// u64 of BYTES_SENT
+    pub const BYTES_RETRANSMITTED: u32 = 104;
+    /// u64 with payload
+    pub const PACKETS_SENT: u32 = 112;
+    /// u64 of PACKETS_SENT
+    pub const PACKETS_RETRANSMITTED: u32 = 120;
+    /// u64 with payload
+    pub const PACKETS_RECEIVED: u32 = 128;
+    /// u64 of PACKETS_RECEIVED: the peer sent them again though they had come
+    pub const PACKETS_REPEATED: u32 = 136;
+}
+
+/// Struct of a class in a snapshot.
+pub mod snapshot_class {
+    /// u16
+    pub const KIND: u32 = 0;
+    /// u32
+    pub const ID: u32 = 4;
+    /// u32 live ones: MPTCP is agreed on, and they are not closing
+    pub const CONNECTIONS: u32 = 8;
+    /// u64 payload of our hosts that the peers have acknowledged, each octet once, a FIN counts as one
+    pub const BYTES_ACKED: u32 = 16;
+    /// u64 payload that our hosts have acknowledged, each octet once
+    pub const BYTES_RECEIVED: u32 = 24;
+    /// `u32[33]` of CONNECTIONS: how many send new data on path i; 0 = on none, or on no known path
+    pub const ACTIVE_ON: u32 = 56;
 }
 
 /// State of a connection: RFC 9293 names for the handshake, RFC 8684 §3.3.3 (M_…) afterwards.
@@ -845,4 +943,6 @@ pub mod counter {
     pub const ICMP_TRANSLATED: u32 = 50;
     /// hosts told that their segments are too long for the subflow that is to carry them (ICMP)
     pub const MTU_SHOWN: u32 = 51;
+    /// questions to idle paths for their round trip
+    pub const PATH_PROBES: u32 = 52;
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use crate::abi;
 use crate::device::{Device, DeviceCounters};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, Result};
@@ -54,6 +55,7 @@ pub enum Request {
     /// Whole command records.
     Command(Vec<u8>),
     Snapshot(Reply<Vec<Vec<u8>>>),
+    Statistics(Reply<Vec<u8>>),
     Counters(Reply<Counters>),
     StartTrace(String, Reply<()>),
     StopTrace(Reply<u64>),
@@ -181,6 +183,10 @@ impl<D: Device> Service<D> {
             Request::Snapshot(reply) => {
                 self.snapshots.push_back(Snapshot { pages: Vec::new(), cursor: 0, reply });
             }
+            Request::Statistics(reply) => match self.shard.snapshot_page(abi::STATISTICS_CURSOR) {
+                Ok((page, _)) => reply(Ok(page)),
+                Err(error) => refuse(reply, error)?,
+            },
             Request::Counters(reply) => {
                 let (shard, device, engine, header) = self.shard.counters();
                 reply(Ok(Counters { shard, device, engine, header }));
@@ -205,13 +211,19 @@ impl<D: Device> Service<D> {
                 }
                 Ok(())
             }
-            // The snapshot's own refusal is its caller's; an engine that cannot be replaced is ours.
-            Err(error @ (Error::Status { .. } | Error::Module { .. })) => {
-                (snapshot.reply)(Err(error));
-                Ok(())
-            }
-            Err(error) => Err(error),
+            Err(error) => refuse(snapshot.reply, error),
         }
+    }
+}
+
+/// The snapshot's own refusal is its caller's; an engine that cannot be replaced is ours.
+fn refuse<T>(reply: Reply<T>, error: Error) -> Result<()> {
+    match error {
+        Error::Status { .. } | Error::Module { .. } => {
+            reply(Err(error));
+            Ok(())
+        }
+        error => Err(error),
     }
 }
 

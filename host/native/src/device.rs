@@ -30,6 +30,8 @@ pub struct Received {
     pub mark: u32,
     /// `abi::packet_flag` bits.
     pub flags: u32,
+    /// User of the local socket, with `packet_flag::UID`.
+    pub uid: u32,
 }
 
 /// What becomes of a packet.

@@ -5,7 +5,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::TypedFunc;
 
-use crate::abi::{self, command, descriptor, engine_config, engine_header, outbox_entry, status};
+use crate::abi::{self, class_rule, command, descriptor, engine_config, engine_header, outbox_entry, status};
 use crate::device::{Decision, Outgoing, PAYLOAD_MAX, Received, SetOperation, Verdict};
 use crate::error::{Error, Result};
 use crate::vm::{Code, Instance, PAGE};
@@ -175,6 +175,7 @@ impl Engine {
                 (descriptor::INTERFACE, packet.interface),
                 (descriptor::MARK, packet.mark),
                 (descriptor::FLAGS, packet.flags),
+                (descriptor::UID, packet.uid),
                 (descriptor::VERDICT, abi::verdict::DROP),
             ] {
                 put_u32(record, offset, value);
@@ -311,8 +312,8 @@ fn decision(record: &[u8], packet: &Received, limit: u64) -> Option<Decision> {
     }
 }
 
-/// Commands that shape an engine for as long as it lives (paths, class preferences): the latest of
-/// each, so that a spare can be given the same.
+/// Commands that shape an engine for as long as it lives (paths, classes and their rules): the latest
+/// of each, so that a spare can be given the same.
 #[derive(Default)]
 pub struct Remembered(Vec<[u8; abi::COMMAND_SIZE as usize]>);
 
@@ -328,11 +329,21 @@ impl Remembered {
                 self.0.retain(|old| command_code(old) != kind::PATH_SET || get_u32(old, command::PATH) != path)
             }
             kind::CLASS_SET => {
-                self.0.retain(|old| command_code(old) != kind::CLASS_SET || get_u32(old, command::CLASS) != class)
+                let of_class = |old: &[u8]| get_u32(old, command::CLASS) == class;
+                let void = |old: &[u8]| matches!(command_code(old), kind::CLASS_SET | kind::CLASS_INTENT);
+                self.0.retain(|old| !(of_class(old) && void(old)))
             }
+            kind::CLASS_INTENT => {
+                self.0.retain(|old| command_code(old) != kind::CLASS_INTENT || get_u32(old, command::CLASS) != class)
+            }
+            kind::CLASS_RULE if get_u32(record, class_rule::INDEX) == 0 => {
+                self.0.retain(|old| command_code(old) != kind::CLASS_RULE)
+            }
+            kind::CLASS_RULE => {}
             _ => return,
         }
-        if code != kind::PATH_REMOVE {
+        let none_left = code == kind::CLASS_RULE && get_u32(record, class_rule::COUNT) == 0;
+        if code != kind::PATH_REMOVE && !none_left {
             // Nobody waits for an answer to the repetition.
             copy[command::ID as usize..command::ID as usize + 4].fill(0);
             self.0.push(copy);
@@ -368,4 +379,57 @@ fn put_u32(record: &mut [u8], field: u32, value: u32) {
 pub fn now_us() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::command_kind as kind;
+
+    fn command(code: u32, fields: &[(u32, u32)]) -> Vec<u8> {
+        let mut record = vec![0; abi::COMMAND_SIZE as usize];
+        for (field, value) in [(command::ID, 9), (command::KIND, code)].iter().chain(fields) {
+            put_u32(&mut record, *field, *value);
+        }
+        record
+    }
+
+    /// (kind, class, index of the rule, id) of what is remembered of these commands.
+    fn remembered(records: &[Vec<u8>]) -> Vec<(u32, u32, u32, u32)> {
+        let mut all = Remembered::default();
+        records.iter().for_each(|record| all.note(record));
+        let octets = all.octets();
+        let fields = |record: &[u8]| {
+            let field = |offset| get_u32(record, offset);
+            let index = if command_code(record) == kind::CLASS_RULE { field(class_rule::INDEX) } else { 0 };
+            (command_code(record), field(command::CLASS), index, field(command::ID))
+        };
+        octets.chunks_exact(abi::COMMAND_SIZE as usize).map(fields).collect()
+    }
+
+    fn rule(class: u32, index: u32, count: u32) -> Vec<u8> {
+        command(kind::CLASS_RULE, &[(command::CLASS, class), (class_rule::INDEX, index), (class_rule::COUNT, count)])
+    }
+
+    #[test]
+    fn a_spare_is_given_the_rules_that_are_in_force() {
+        let first = [rule(1, 0, 2), rule(2, 1, 2)];
+        let expected = |class, index| (kind::CLASS_RULE, class, index, 0);
+        assert_eq!(remembered(&first), [expected(1, 0), expected(2, 1)]);
+        let others = [&first[..], &[rule(3, 0, 1)]].concat();
+        assert_eq!(remembered(&others), [expected(3, 0)]);
+        assert_eq!(remembered(&[&first[..], &[rule(0, 0, 0)]].concat()), []);
+    }
+
+    #[test]
+    fn a_spare_is_given_the_latest_of_each_class() {
+        let set = |class| command(kind::CLASS_SET, &[(command::CLASS, class)]);
+        let expected = |class| (kind::CLASS_SET, class, 0, 0);
+        assert_eq!(remembered(&[set(0), set(1), set(0)]), [expected(1), expected(0)]);
+        assert_eq!(remembered(&[command(kind::HANDOVER, &[])]), []);
+        let wish = |class| command(kind::CLASS_INTENT, &[(command::CLASS, class)]);
+        let expected_wish = |class| (kind::CLASS_INTENT, class, 0, 0);
+        assert_eq!(remembered(&[set(1), wish(1), wish(2), wish(1)]), [expected(1), expected_wish(2), expected_wish(1)]);
+        assert_eq!(remembered(&[wish(2), wish(1), set(1)]), [expected_wish(2), expected(1)]);
+    }
 }

@@ -24,8 +24,8 @@ pub enum Error {
     Status { call: &'static str, status: u32 },
     /// Any other refusal of the operating system.
     Io { what: String, source: io::Error },
-    /// The data path has ended.
-    Stopped,
+    /// The thread of this name has ended.
+    Stopped(&'static str),
 }
 
 /// A dead call: what was called, why it ended, where.
@@ -83,7 +83,7 @@ impl fmt::Display for Error {
                 status_name(*status)
             ),
             Error::Io { what, source } => write!(f, "{what}: {source}"),
-            Error::Stopped => f.write_str("the data path is not running; start a new one"),
+            Error::Stopped(thread) => write!(f, "{thread} is not running; start a new one"),
         }
     }
 }

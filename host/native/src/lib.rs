@@ -9,6 +9,7 @@ mod error;
 mod kernel;
 mod netlink;
 mod nfqueue;
+pub mod policy;
 mod raw;
 mod replay;
 mod sets;
@@ -31,6 +32,8 @@ use shard::{Failure, Listener};
 
 /// Calls that may wait for Node before events are lost; each carries all events of one batch.
 const CALLS_WAITING_MAX: usize = 4096;
+/// What has ended when requests to a data path are lost.
+const DATA_PATH: &str = "the data path";
 
 impl From<Error> for napi::Error {
     fn from(error: Error) -> napi::Error {
@@ -164,7 +167,7 @@ impl DataPath {
             let text = format!("{} octets are no whole command records", records.len());
             return Err(Error::Options(text).into());
         }
-        if self.ask(Request::Command(records.to_vec())) { Ok(()) } else { Err(Error::Stopped.into()) }
+        if self.ask(Request::Command(records.to_vec())) { Ok(()) } else { Err(Error::Stopped(DATA_PATH).into()) }
     }
 
     /// All records of a snapshot, in pages. The records of one page are of one moment.
@@ -173,6 +176,14 @@ impl DataPath {
         let buffers = |pages: Vec<Vec<u8>>| pages.into_iter().map(Buffer::from).collect::<Vec<_>>();
         let (promise, reply) = promise(env, buffers)?;
         self.ask(Request::Snapshot(reply));
+        Ok(promise)
+    }
+
+    /// The records of paths and classes, of one moment.
+    #[napi]
+    pub fn statistics<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (promise, reply) = promise(env, Buffer::from)?;
+        self.ask(Request::Statistics(reply));
         Ok(promise)
     }
 
@@ -224,8 +235,7 @@ impl Drop for DataPath {
     }
 }
 
-/// A promise and the reply that settles it. A reply that is dropped unused, because the data path
-/// ended with the request still in its inbox, rejects.
+/// A promise of the data path's, see `promise_of`.
 fn promise<'env, T, V>(
     env: &'env Env,
     convert: impl FnOnce(T) -> V + Send + 'static,
@@ -234,18 +244,32 @@ where
     T: Send + 'static,
     V: napi::bindgen_prelude::ToNapiValue + Send + 'static,
 {
-    struct Settle<V: napi::bindgen_prelude::ToNapiValue + 'static>(Option<Deferred<V>>);
+    promise_of(env, DATA_PATH, convert)
+}
+
+/// A promise and the reply that settles it. A reply that is dropped unused, because the thread `of`
+/// ended with the request still in its inbox, rejects.
+fn promise_of<'env, T, V>(
+    env: &'env Env,
+    of: &'static str,
+    convert: impl FnOnce(T) -> V + Send + 'static,
+) -> napi::Result<(Object<'env>, Reply<T>)>
+where
+    T: Send + 'static,
+    V: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+{
+    struct Settle<V: napi::bindgen_prelude::ToNapiValue + 'static>(&'static str, Option<Deferred<V>>);
     impl<V: napi::bindgen_prelude::ToNapiValue + 'static> Drop for Settle<V> {
         fn drop(&mut self) {
-            if let Some(deferred) = self.0.take() {
-                deferred.reject(Error::Stopped.into());
+            if let Some(deferred) = self.1.take() {
+                deferred.reject(Error::Stopped(self.0).into());
             }
         }
     }
     let (deferred, promise): (Deferred<V>, _) = env.create_deferred()?;
-    let mut settle = Settle(Some(deferred));
+    let mut settle = Settle(of, Some(deferred));
     let reply: Reply<T> = Box::new(move |result| {
-        let Some(deferred) = settle.0.take() else { return };
+        let Some(deferred) = settle.1.take() else { return };
         match result {
             Ok(value) => deferred.resolve(Box::new(move |_| Ok(convert(value)))),
             Err(error) => deferred.reject(error.into()),

@@ -32,6 +32,7 @@ const CMD_PF_UNBIND: u8 = 4;
 const COPY_PACKET: u8 = 2;
 const F_FAIL_OPEN: u32 = 1;
 const F_GSO: u32 = 4;
+const F_UID_GID: u32 = 8;
 const ATTR_PACKET_HDR: u16 = 1;
 const ATTR_VERDICT_HDR: u16 = 2;
 const ATTR_MARK: u16 = 3;
@@ -40,6 +41,7 @@ const ATTR_IFINDEX_OUTDEV: u16 = 6;
 const ATTR_PAYLOAD: u16 = 10;
 const ATTR_CAP_LEN: u16 = 13;
 const ATTR_SKB_INFO: u16 = 14;
+const ATTR_UID: u16 = 16;
 const NF_DROP: u32 = 0;
 const NF_ACCEPT: u32 = 1;
 const NF_QUEUE: u32 = 3;
@@ -252,9 +254,9 @@ fn configure(socket: &Socket, number: u16) -> Result<()> {
     let bind = |builder: &mut Builder| {
         builder.attribute(CFG_CMD, &[CMD_BIND, 0, 0, 0]);
         builder.attribute(CFG_QUEUE_MAXLEN, &QUEUE_LENGTH.to_be_bytes());
-        builder.attribute(CFG_FLAGS, &F_GSO.to_be_bytes());
+        builder.attribute(CFG_FLAGS, &(F_GSO | F_UID_GID).to_be_bytes());
         // FAIL_OPEN is in the mask only: explicitly off.
-        builder.attribute(CFG_MASK, &(F_GSO | F_FAIL_OPEN).to_be_bytes());
+        builder.attribute(CFG_MASK, &(F_GSO | F_UID_GID | F_FAIL_OPEN).to_be_bytes());
     };
     // Last, since packets come from here on; without ACK, so that no answer mixes with them.
     let copy = |builder: &mut Builder| {
@@ -361,6 +363,10 @@ fn parse(datagram: &[u8]) -> Parsed {
             ATTR_IFINDEX_OUTDEV => outdev = number(payload),
             ATTR_SKB_INFO => packet.flags |= number(payload) & 7,
             ATTR_CAP_LEN => packet.flags |= packet_flag::TRUNCATED,
+            ATTR_UID if payload.len() == 4 => {
+                packet.uid = number(payload);
+                packet.flags |= packet_flag::UID;
+            }
             ATTR_PAYLOAD => {
                 packet.offset = (HEADER + position) as u32;
                 packet.length = payload.len() as u32;

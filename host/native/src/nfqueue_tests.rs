@@ -46,6 +46,18 @@ fn output_names_the_interface_it_leaves_by() {
 }
 
 #[test]
+fn a_packet_of_a_local_socket_names_its_user() {
+    let user = |uid: &[u8]| {
+        let octets = datagram(&[(ATTR_PACKET_HDR, PACKET_HDR_OUT), (ATTR_UID, uid), (ATTR_PAYLOAD, &[0x45])]);
+        let Parsed::Packet(packet) = parse(&octets) else { panic!("no packet") };
+        (packet.uid, packet.flags)
+    };
+    assert_eq!(user(&[0, 0, 3, 0xe8]), (1000, packet_flag::UID));
+    assert_eq!(user(&[0, 0, 0, 0]), (0, packet_flag::UID));
+    assert_eq!(user(&[0, 0]), (0, 0));
+}
+
+#[test]
 fn odd_datagrams_are_named() {
     assert_eq!(parse(&datagram(&[(ATTR_PACKET_HDR, PACKET_HDR_IN)])), Parsed::Malformed(0x102));
     assert_eq!(parse(&datagram(&[(ATTR_PAYLOAD, &[1])])), Parsed::Other);

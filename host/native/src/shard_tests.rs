@@ -42,7 +42,7 @@ impl Device for Fake {
             let offset = abi::BATCH + index as u32 * abi::SLOT_SIZE + abi::SLOT_HEADROOM;
             memory[offset as usize] = 0x45;
             let id = index as u32 + 1;
-            packets.push(Received { id, offset, length: 40, hook: 3, interface: 1, mark, flags: 0 });
+            packets.push(Received { id, offset, length: 40, hook: 3, interface: 1, mark, flags: 0, uid: 0 });
         }
         Ok(false)
     }

@@ -68,7 +68,7 @@ impl Nursery {
 
     /// Takes the spare and has the next one made. Waits up to 30 s if there is none yet.
     pub fn take(&mut self) -> Result<Engine> {
-        let spare = self.spares.recv_timeout(PATIENCE).map_err(|_| Error::Stopped)?;
+        let spare = self.spares.recv_timeout(PATIENCE).map_err(|_| Error::Stopped("the data path"))?;
         self.ask(Job::MakeSpare);
         spare
     }

@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { handoverRequest, handoverText } from "../../../host/cli/handover.ts";
 import { age, bytes, connectionId, duration, table } from "../../../host/cli/options.ts";
+import { settingsOf } from "../../../host/cli/policy.ts";
 import { statusText } from "../../../host/cli/status.ts";
 import { VERSION } from "../../../host/config/version.ts";
+import type { ClassView } from "../../../host/control/policy.ts";
 import { ControlServer } from "../../../host/control/server.ts";
 
 const SHUNT = join(import.meta.dirname, "../../../bin/shunt");
@@ -45,7 +47,11 @@ describe("exit codes", () => {
     ["configuration that is not there", ["up", "-c", "/nowhere"], 2],
     ["relative socket", ["up", "-c", "/nowhere", "--socket", "x"], 2],
     ["no daemon", ["status", "--socket", "/nowhere/s.sock"], 1],
-    ["name of an issue to come", ["policy", "use", "x", "--whatever"], 1],
+    ["name of an issue to come", ["policy", "new", "x", "--whatever"], 1],
+    ["recording of nothing", ["policy", "record"], 2],
+    ["recording that begins and ends", ["policy", "record", "f", "--stop"], 2],
+    ["setting that is none", ["policy", "use", "x", "--set", "margin"], 2],
+    ["replay of what is not there", ["policy", "replay", "/nowhere"], 1],
     ["another", ["migrate"], 1],
   ])("%s", (_, args, code) => {
     const result = shunt(...args);
@@ -57,8 +63,8 @@ describe("exit codes", () => {
 
 test("names of issues to come are not in the help", () => {
   expect(shunt("--help").stdout).not.toMatch(/export|import|migrate/);
-  expect(shunt("policy", "--help").stdout).not.toMatch(/replay|bench/);
-  expect(shunt("policy", "replay").stderr).toBe("shunt: policy replay is not built yet\n");
+  expect(shunt("policy", "--help").stdout).not.toMatch(/bench/);
+  expect(shunt("policy", "bench").stderr).toBe("shunt: policy bench is not built yet\n");
 });
 
 test("config check", () => {
@@ -148,6 +154,59 @@ test("figures for people", () => {
   ).toBe("NAME  SENT\na      1 B\nbc    10 B");
 });
 
+const CLASS: ClassView = {
+  class: "default",
+  state: "native",
+  policy: "active-standby",
+  prefer: ["wifi"],
+  paths: null,
+  match: null,
+  settings: {},
+  pinnedPath: null,
+  fault: null,
+  decision: null,
+  shadow: null,
+  memoryBytes: null,
+};
+
+test("status says of each class what its policy decided, and whether it broke", () => {
+  const status = { version: VERSION, pid: 1, role: "host", queue: 5348, uptimeSeconds: 3, paths: [], connections: [] };
+  const decision = {
+    time: "2026-03-10T12:00:00.250Z",
+    cause: "signal",
+    active: "lte",
+    standby: ["wifi"],
+    open: [],
+    close: [],
+    reason: "signal_falling",
+    refused: null,
+    fuel: 900,
+    microseconds: 3.4,
+  };
+  const text = statusText({
+    ...status,
+    classes: [
+      { ...CLASS, class: "video", state: "running", policy: "signal", decision },
+      { ...CLASS, class: "bulk", state: "fallback", policy: "mine", fault: "fuel: more than 20 million instructions" },
+      { ...CLASS, pinnedPath: "wifi", shadow: { policy: "cost", decisions: 9, diverged: 2 } },
+    ],
+  });
+  expect(text).toContain(
+    "class video: policy signal, prefers wifi\n  decided 12:00:00.250: use lte, standby wifi (signal_falling)\n",
+  );
+  expect(text).toContain("  broken, the engine's own policy serves: fuel: more than 20 million instructions\n");
+  expect(text).toContain("  held on wifi by a manual handover\n  in its shadow cost: 2 of 9 decisions otherwise");
+});
+
+test("settings are numbers, flags, or names", () => {
+  expect(settingsOf(["margin=0.2", "strict=true", "home=lte", "limit=-3"])).toEqual({
+    margin: 0.2,
+    strict: true,
+    home: "lte",
+    limit: -3,
+  });
+});
+
 test("status marks the subflow that carries new data", () => {
   const subflow = {
     number: 0,
@@ -179,7 +238,7 @@ test("status marks the subflow that carries new data", () => {
     queue: 5348,
     uptimeSeconds: 3,
     paths: [],
-    classes: [{ class: "default", policy: "active-standby", prefer: ["wifi"] }],
+    classes: [CLASS],
     connections: [
       {
         id: "1234abcd",

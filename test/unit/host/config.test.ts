@@ -21,10 +21,37 @@ describe("a configuration", () => {
     const config = parseConfig(MINIMUM, "s.toml");
     expect(config.match.ports).toBeNull();
     expect(config.paths).toEqual([
-      { id: 1, name: "wifi", interface: "wlan0", gateway: null, gateway6: null, backup: false, mtu: null },
+      {
+        id: 1,
+        name: "wifi",
+        interface: "wlan0",
+        gateway: null,
+        gateway6: null,
+        backup: false,
+        mtu: null,
+        draining: false,
+        facts: {
+          kind: null,
+          metered: null,
+          costMicroPerGb: null,
+          quota: null,
+          billingDay: 1,
+          energyPerByte: null,
+        },
+      },
     ]);
-    const policy = { default: "active-standby", prefer: ["wifi"], advertise: true, receiveOnAll: false };
-    expect(config.policy).toEqual(policy);
+    expect(config.policy).toEqual({
+      default: "active-standby",
+      prefer: ["wifi"],
+      advertise: true,
+      receiveOnAll: false,
+      directory: null,
+      inputs: [],
+      stateDirectory: "/var/lib/shunt",
+    });
+    expect(config.classes).toEqual([
+      { name: "default", match: null, policy: "active-standby", settings: {}, prefer: ["wifi"], paths: null },
+    ]);
     expect(config.engine).toMatchObject({
       queue: 5348,
       ports: { first: 61001, last: 65535 },
@@ -61,6 +88,77 @@ describe("a configuration", () => {
   });
 });
 
+describe("paths and classes", () => {
+  const PATHS = `${MINIMUM}[[path]]\nname = "lte"\ninterface = "wwan0"\n`;
+
+  test("have prices, quotas and energies", () => {
+    const facts =
+      'kind = "cellular"\nmetered = true\ncost_per_gb = 2.5\nquota = "20 GB"\nbilling_day = 5\nenergy_per_byte = 1200\n';
+    expect(parseConfig(PATHS + facts, "s.toml").paths[1]?.facts).toEqual({
+      kind: "cellular",
+      metered: true,
+      costMicroPerGb: 2_500_000,
+      quota: 20e9,
+      billingDay: 5,
+      energyPerByte: 1200,
+    });
+  });
+
+  test.each([
+    ["500", 500],
+    ['"1.5 GiB"', 1.5 * 2 ** 30],
+    ['"3kB"', 3000],
+  ])("quota = %s", (text, octets) => {
+    expect(parseConfig(`${MINIMUM}quota = ${text}\n`, "s.toml").paths[0]?.facts.quota).toBe(octets);
+  });
+
+  test("have a match, and what they do not say from [policy]", () => {
+    const text = [
+      "[policy]",
+      'default = "cost"',
+      'prefer = ["lte", "wifi"]',
+      "settings = { margin = 0.5 }",
+      "[[class]]",
+      'name = "video"',
+      "[class.match]",
+      'ports = [443, "8000-8999"]',
+      'prefix = ["192.0.2.0/24", "2001:db8::1"]',
+      "uid = [1000]",
+      "[[class]]",
+      'name = "bulk"',
+      "match = { ports = [873] }",
+      'policy = "drain"',
+      'paths = ["wifi"]',
+      "[class.settings]",
+      'path = "wifi"',
+    ].join("\n");
+    const [standard, video, bulk] = parseConfig(PATHS + text, "s.toml").classes;
+    const inherited = { policy: "cost", settings: { margin: 0.5 }, prefer: ["lte", "wifi"], paths: null };
+    expect(standard).toEqual({ name: "default", match: null, ...inherited });
+    expect(video).toEqual({
+      name: "video",
+      match: {
+        ports: [
+          { first: 443, last: 443 },
+          { first: 8000, last: 8999 },
+        ],
+        prefixes: [
+          { address: "192.0.2.0", length: 24, family: 4 },
+          { address: "2001:db8::1", length: 128, family: 6 },
+        ],
+        uids: [1000],
+      },
+      ...inherited,
+    });
+    expect(bulk).toMatchObject({ policy: "drain", settings: { path: "wifi" }, prefer: ["wifi"], paths: ["wifi"] });
+  });
+
+  test("do not take settings over for another policy", () => {
+    const text = 'settings = { margin = 0.5 }\n[[class]]\nname = "a"\nmatch = { uid = [1] }\npolicy = "drain"\n';
+    expect(parseConfig(`${PATHS}[policy]\n${text}`, "s.toml").classes[1]?.settings).toEqual({});
+  });
+});
+
 describe("an error names file, line, key and what was expected", () => {
   test.each([
     ["role", `role = "hst"\n${MINIMUM}`, 's.toml:1: role: expected "host" or "anchor", found "hst"'],
@@ -91,10 +189,63 @@ describe("an error names file, line, key and what was expected", () => {
       `${MINIMUM}[match]\nports = ["9-8"]\n`,
       's.toml:5: match.ports[1]: expected ports from 1 to 65535, the lower one first, found "9-8"',
     ],
+    ["policy", `${MINIMUM}[policy]\ndefault = 1\n`, "s.toml:5: policy.default: expected the name of a policy"],
     [
-      "policy",
-      `${MINIMUM}[policy]\ndefault = "clever"\n`,
-      's.toml:5: policy.default: unknown policy "clever"; expected "active-standby" until policies are loadable',
+      "quota",
+      `${MINIMUM}quota = "lots"\n`,
+      's.toml:4: path[1].quota: expected a number of octets, or a text such as "20 GB"',
+    ],
+    ["kind", `${MINIMUM}kind = "pigeon"\n`, 's.toml:4: path[1].kind: expected one of "ethernet", "wifi"'],
+    [
+      "billing day",
+      `${MINIMUM}billing_day = 32\n`,
+      "s.toml:4: path[1].billing_day: expected a whole number from 1 to 31",
+    ],
+    [
+      "class without a criterion",
+      `${MINIMUM}[[class]]\nname = "a"\nmatch = {}\n`,
+      's.toml:6: class[1].match: expected at least one of "ports", "prefix" and "uid", found a table',
+    ],
+    ["class without a match", `${MINIMUM}[[class]]\nname = "a"\n`, 's.toml:4: class[1]: key "match" is missing'],
+    [
+      "class of a reserved name",
+      `${MINIMUM}[[class]]\nname = "default"\nmatch = { uid = [1] }\n`,
+      's.toml:5: class[1].name: "default" is the class of what no other matches; set it in [policy]',
+    ],
+    [
+      "class of a name that is taken",
+      `${MINIMUM}${["", ""].map(() => '[[class]]\nname = "a"\nmatch = { uid = [1] }\n').join("")}`,
+      's.toml:8: class[2].name: "a" is already the name of another class',
+    ],
+    [
+      "class's ports",
+      `${MINIMUM}[[class]]\nname = "a"\nmatch = { ports = ["9-8"] }\n`,
+      's.toml:6: class[1].match.ports[1]: expected ports from 1 to 65535, the lower one first, found "9-8"',
+    ],
+    [
+      "class's prefix",
+      `${MINIMUM}[[class]]\nname = "a"\nmatch = { prefix = ["10.0.0.0/33"] }\n`,
+      's.toml:6: class[1].match.prefix[1]: expected an address or a prefix such as "192.0.2.0/24", found "10.0.0.0/33"',
+    ],
+    [
+      "classes that match in too many ways",
+      `${MINIMUM}[[class]]\nname = "a"\nmatch = { ports = [${Array(16).fill(1)}], uid = [${Array(17).fill(1)}] }\n`,
+      "s.toml:6: class[1].match: expected at most 256 combinations of port, prefix and uid, found 272 up to here",
+    ],
+    [
+      "class's paths",
+      `${MINIMUM}[[class]]\nname = "a"\nmatch = { uid = [1] }\npaths = ["wfi"]\n`,
+      's.toml:7: class[1].paths[1]: no path is named "wfi"; did you mean "wifi"?',
+    ],
+    [
+      "class's preference beyond its paths",
+      `${MINIMUM}[[path]]\nname = "lte"\ninterface = "e"\n[[class]]\nname = "a"\nmatch = { uid = [1] }\npaths = ["lte"]\nprefer = ["wifi"]\n`,
+      's.toml:11: class[1].prefer[1]: no path is named "wifi"; expected one of "lte"',
+    ],
+    [
+      "setting that is a list",
+      `${MINIMUM}[policy.settings]\nx = [1]\n`,
+      "s.toml:5: policy.settings.x: expected a number, true or false, or the name of a path, found a list of 1",
     ],
     [
       "preference",

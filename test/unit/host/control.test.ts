@@ -14,7 +14,9 @@ import type { Status } from "../../../host/control/status.ts";
 import { TraceSession } from "../../../host/control/trace-session.ts";
 import { Reason } from "../../../host/engine/abi.ts";
 import { PathTable } from "../../../host/net/path-table.ts";
+import { Policies } from "../../../host/policy/policies.ts";
 import { engineEvent, FakeEngine } from "./fake-engine.ts";
+import { ScriptEngine, ScriptSandbox, VirtualClock } from "./policy/world.ts";
 
 const CONFIG = parseConfig(
   '[[path]]\nname = "wifi"\ninterface = "wlan0"\n[[path]]\nname = "ethernet"\ninterface = "eth0"\n',
@@ -28,16 +30,25 @@ let server: ControlServer;
 let client: ControlClient;
 let engine: FakeEngine;
 let feed: EventFeed;
+let policies: Policies;
 
 function handlers() {
   engine = new FakeEngine();
   feed = new EventFeed();
   const paths = new PathTable(CONFIG.paths);
+  policies = new Policies(CONFIG, {
+    clock: new VirtualClock(),
+    sandbox: new ScriptSandbox(),
+    engine: new ScriptEngine(),
+    paths,
+    problem: () => {},
+  });
   return controlHandlers({
     engine,
     feed,
     paths,
-    metrics: new Metrics(engine, nameOf, 0),
+    metrics: new Metrics(engine, nameOf, policies, 0),
+    policies,
     trace: new TraceSession(engine, feed, () => ({ "1": "wifi" })),
     config: () => CONFIG,
     reload: async () => ["note"],
@@ -49,6 +60,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "shunt-control-"));
   const socket = join(directory, "s.sock");
   server = await ControlServer.start(socket, handlers());
+  await policies.start();
   client = new ControlClient(socket);
 });
 
@@ -102,6 +114,14 @@ describe("requests that make no sense", () => {
     ["POST", "/v1/paths", { name: "a b", interface: "x" }, 400],
     ["DELETE", "/v1/paths/lte", undefined, 404],
     ["DELETE", "/v1/trace", undefined, 409],
+    ["PATCH", "/v1/paths/wifi", {}, 400],
+    ["POST", "/v1/policy/use", {}, 400],
+    ["POST", "/v1/policy/use", { policy: "clever" }, 404],
+    ["POST", "/v1/policy/use", { policy: "active-standby", class: "video" }, 404],
+    ["POST", "/v1/policy/use", { policy: "active-standby", shadow: true }, 409],
+    ["POST", "/v1/policy/recording", { file: "relative" }, 400],
+    ["POST", "/v1/policy/recording", { file: "/nowhere/r" }, 409],
+    ["DELETE", "/v1/policy/recording", undefined, 409],
   ] as const)("%s %s %j is answered with %s", async (method, path, body, status) => {
     const failure = await client.call(method, path, body).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ControlError);

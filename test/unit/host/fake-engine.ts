@@ -1,5 +1,11 @@
 import { EventEmitter } from "node:events";
-import type { EngineCommand, EngineEvent, EnginePort, Snapshot } from "../../../host/control/engine-port.ts";
+import type {
+  EngineCommand,
+  EngineEvent,
+  EnginePort,
+  Snapshot,
+  Statistics,
+} from "../../../host/control/engine-port.ts";
 
 /** An event with nothing in it but what the test gives. */
 export function engineEvent(fields: Partial<EngineEvent>): EngineEvent {
@@ -30,6 +36,7 @@ export function engineEvent(fields: Partial<EngineEvent>): EngineEvent {
 export class FakeEngine extends EventEmitter implements EnginePort {
   readonly commands: EngineCommand[] = [];
   snapshotValue: Snapshot = { connections: [], paths: [] };
+  statisticsValue: Statistics = { paths: [], classes: [] };
   /** Events that answer the next command; commandId is filled in. null = no answer at all. */
   answer: Partial<EngineEvent>[] | null = [{ kind: "command_done" }];
   #nextId = 1;
@@ -46,6 +53,10 @@ export class FakeEngine extends EventEmitter implements EnginePort {
 
   async snapshot(): Promise<Snapshot> {
     return this.snapshotValue;
+  }
+
+  async statistics(): Promise<Statistics> {
+    return this.statisticsValue;
   }
 
   async counters(): Promise<Record<string, number | bigint>> {

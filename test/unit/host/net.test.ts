@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { PathConfig } from "../../../host/config/config.ts";
+import { NO_FACTS, type PathConfig } from "../../../host/config/config.ts";
 import { type LinkState, networkState } from "../../../host/net/links.ts";
 import { parkCommands, unparkCommands } from "../../../host/net/parking.ts";
 import { addressOctets, contains, networkOf, pathState } from "../../../host/net/path-state.ts";
@@ -13,6 +13,8 @@ const WIFI: PathConfig = {
   gateway6: null,
   backup: false,
   mtu: null,
+  draining: false,
+  facts: NO_FACTS,
 };
 const LINK: LinkState = {
   name: "wlan0",

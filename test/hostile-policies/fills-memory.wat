@@ -1,0 +1,10 @@
+;; decide fuel: few instructions, much work: 16 MiB written over and over.
+(module
+  (memory (export "memory") 256)
+  (func (export "shunt_policy_abi_1") (result i32) (i32.const 0))
+  (func (export "region") (param $kind i32) (param $size i32) (result i32)
+    (i32.mul (i32.add (local.get $kind) (i32.const 1)) (i32.const 8192)))
+  (func (export "init") (param $length i32) (result i32) (i32.const 0))
+  (func (export "decide") (result i32)
+    (loop $again (memory.fill (i32.const 0) (i32.const 165) (i32.const 0x1000000)) (br $again))
+    (unreachable)))

@@ -1,0 +1,18 @@
+;; served: wants another path at every decision, those of the table in turn.
+(module
+  (global $turn (mut i32) (i32.const 0))
+  (memory (export "memory") 1)
+  (func (export "shunt_policy_abi_1") (result i32) (i32.const 0))
+  (func (export "region") (param $kind i32) (param $size i32) (result i32)
+    (i32.mul (i32.add (local.get $kind) (i32.const 1)) (i32.const 8192)))
+  (func (export "init") (param $length i32) (result i32) (i32.const 0))
+  (func (export "decide") (result i32)
+    (local $count i32)
+    (local.set $count (i32.load16_u (i32.const 16390)))
+    (if (i32.eqz (local.get $count)) (then (return (i32.const 1))))
+    (global.set $turn (i32.add (global.get $turn) (i32.const 1)))
+    (i32.store16 (i32.const 24576) (i32.const 1))
+    (i32.store (i32.const 24580)
+      (i32.load (i32.add (i32.const 16448)
+        (i32.mul (i32.load16_u (i32.const 16388)) (i32.rem_u (global.get $turn) (local.get $count))))))
+    (i32.const 0)))

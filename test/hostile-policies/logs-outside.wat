@@ -1,0 +1,9 @@
+;; decide abi: logs what is not in its memory.
+(module
+  (import "shunt" "log" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "shunt_policy_abi_1") (result i32) (i32.const 0))
+  (func (export "region") (param $kind i32) (param $size i32) (result i32)
+    (i32.mul (i32.add (local.get $kind) (i32.const 1)) (i32.const 8192)))
+  (func (export "init") (param $length i32) (result i32) (i32.const 0))
+  (func (export "decide") (result i32) (call $log (i32.const 1) (i32.const 65000) (i32.const 1000)) (i32.const 0)))

@@ -1,0 +1,8 @@
+;; served: memory grows with every call, and the regions move into what was added.
+(module
+  (memory (export "memory") 1)
+  (func (export "shunt_policy_abi_1") (result i32) (i32.const 0))
+  (func (export "region") (param $kind i32) (param $size i32) (result i32)
+    (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))
+  (func (export "init") (param $length i32) (result i32) (i32.const 0))
+  (func (export "decide") (result i32) (i32.const 0)))

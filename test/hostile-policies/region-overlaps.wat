@@ -1,0 +1,7 @@
+;; served: all regions are one, so its table is its intent.
+(module
+  (memory (export "memory") 1)
+  (func (export "shunt_policy_abi_1") (result i32) (i32.const 0))
+  (func (export "region") (param $kind i32) (param $size i32) (result i32) (i32.const 4096))
+  (func (export "init") (param $length i32) (result i32) (i32.const 0))
+  (func (export "decide") (result i32) (i32.const 0)))
