@@ -31,7 +31,8 @@ import { advertiseStart } from "./signalling/addresses";
 import { joinObstacle, joinStart, subflowOnPath } from "./signalling/join";
 import { probePaths } from "./signalling/path-probe";
 import { stopConverting } from "./forward/handshake";
-import { fallBack, resetBoth } from "./forward/teardown";
+import { fallBack } from "./forward/plain";
+import { resetBoth } from "./forward/teardown";
 
 /**
  * A sweep: a copy of its command (COMMAND_SIZE octets), then cursor, how many it concerned, how many

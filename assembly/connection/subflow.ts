@@ -42,6 +42,7 @@
 //    336    16  held                      ReceivedRanges: what the host has reported in SACK blocks, above the SAN
 //    352     4  proven                    payload octets of the longest packet that got through, with checksums only
 //    356     4  partsSsn                  behind the last mapping of which parts were sent, with checksums only
+//    360     8  sentUs                    when payload went out on it last
 //
 // Invariants: S1 ssnUna ≤ ssnNxt. S2 rcvSan ≤ rcvHighest. (both in serial arithmetic)
 
@@ -62,6 +63,7 @@ import { subflowCapacity, subflowSlab } from "./store";
 @inline const HELD_OFFSET: usize = 336;
 @inline const PROVEN: usize = 352;
 @inline const PARTS_SSN: usize = 356;
+@inline const SENT_US: usize = 360;
 @inline const LOCAL_OFFSET: usize = 256;
 @inline const REMOTE_OFFSET: usize = 272;
 @inline const MAP_SUMS_OFFSET: usize = 296;
@@ -194,6 +196,15 @@ if (offsetof<Subflow>() > LOCAL_OFFSET) ERROR("Subflow: fields run into the addr
 
 @inline export function setProven(subflow: Subflow, octets: u32): void {
   store<u32>(changetype<usize>(subflow), octets, PROVEN);
+}
+
+/** When payload went out on it last, in microseconds. */
+@inline export function sentUsOf(subflow: Subflow): u64 {
+  return load<u64>(changetype<usize>(subflow), SENT_US);
+}
+
+@inline export function setSentUs(subflow: Subflow, us: u64): void {
+  store<u64>(changetype<usize>(subflow), us, SENT_US);
 }
 
 /** First SSN in flight that is in no mapping which was sent in parts: of those before, the peer may have some. */

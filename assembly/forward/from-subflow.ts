@@ -22,7 +22,7 @@ import { stallHeard } from "../handover/stall";
 import { standbyNow } from "../handover/standby";
 import { reconsider } from "../handover/switch";
 import { FORGE_OPTIONS, MPTCP_OPTIONS } from "../scratch";
-import { seqGt, seqLeq } from "../seq/space";
+import { seqLeq } from "../seq/space";
 import { handleAddAddr } from "../signalling/addresses";
 import { forgeAck, forgePacket } from "../signalling/forge";
 import { forgetRemote } from "../signalling/join";
@@ -39,10 +39,11 @@ import { nativeOpened, peerSynAck } from "./host-opens";
 import { peerSyn, peerThirdAck } from "./peer-opens";
 import { joinAckAgain, joinPacket, peerJoinSyn } from "./join-handshake";
 import { finToHost, payloadToTcp, repeatsOldFin, takeMapping } from "./payload-to-tcp";
+import { endsPlain, fallBackToo, mayJoinAgain, peerFail, peerFellBack, showsPlain } from "./plain";
 import { acceptUntouched, destinationOf, dropSegment, Segment, segmentVerify, sourceOf } from "./segment";
 import {
-  answerAfterReset, fallBackToo, joinIsUnderWay, maybeCloseSubflows, mayBecomePlain, mayJoinAgain, peerFail,
-  peerFastclose, peerSubflowFin, peerSubflowReset, resetBoth, subflowCloseProgress,
+  answerAfterReset, maybeCloseSubflows, peerFastclose, peerSubflowFin, peerSubflowReset, resetBoth,
+  subflowCloseProgress,
 } from "./teardown";
 
 /** Handles the segment that segmentParse() has just parsed. */
@@ -170,7 +171,9 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     synOnEstablished(connection, subflow, segment);
     return;
   }
-  if (endsPlain(connection, subflow, segment, options) && fallBackToo(connection, segment)) return;
+  if (
+    endsPlain(connection, subflow, segment, options) && nearby(subflow, segment) && fallBackToo(connection, segment)
+  ) return;
   if (!acceptable(subflow, segment)) {
     forgeAck(connection, subflow);
     dropSegment(segment, DropReason.OUT_OF_WINDOW);
@@ -184,7 +187,7 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
     return;
   }
   if (showsPlain(connection, subflow, segment, options)) {
-    if (mayJoinAgain(connection)) {
+    if (mayJoinAgain(connection, subflow, segment)) {
       dropSegment(segment, DropReason.CONSUMED);
       giveUpStripped(connection, subflow, Reason.MIDDLEBOX);
       return;
@@ -205,60 +208,6 @@ function onSubflow(connection: Connection, subflow: Subflow, segment: Segment): 
   passNews(connection, segment);
   if ((subflow.generation & 1) == 0) return; // was given up
   afterPacket(connection, subflow, segment, fin);
-}
-
-/**
- * RFC 8684 §3.7: an acknowledgement of data without any DATA_ACK so far means that the peer, or the path from it,
- * speaks plain TCP. Later the host's octets would be mapped afresh, and a plain peer would take them for new ones.
- */
-function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
-  if (hasFlag(connection, ConnectionFlag.DATA_ACK_SEEN | ConnectionFlag.JOINED_EVER)) return false;
-  if (options.present != 0 || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
-  if (seqGt(segment.segAck, subflow.iss + 1)) return true;
-  // The same of a FIN, if that is its first word to the opener: nobody who speaks MPTCP ends a subflow unheard.
-  const fin = (segment.flags & TCP_FIN) != 0;
-  return fin && hasFlag(connection, ConnectionFlag.OPENER) && segment.segSeq == subflow.irs + 1;
-}
-
-/**
- * The same in mid-stream: where before every ACK had an option, none has one any more. The peer has met octets without
- * a mapping (Linux behind a middlebox that cuts segments) and fell back, or the path takes options away from now on.
- * Four in a row, of something new or in answer to our probes, have not lost theirs by chance; nor has, on the only
- * subflow there ever was, a FIN behind the first of them, or one whose number is the host's own.
- */
-function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
-  const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
-  const closing = (connection.flags & both) == both || subflow.state != SubflowState.ESTABLISHED;
-  if (options.present != 0 || closing) {
-    subflowClear(subflow, SubflowBit.PLAIN_ACKS);
-    return false;
-  }
-  if (segment.segSeq == subflow.rcvHighest - 1) return false; // a keep-alive, which has no option from some
-  const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
-  const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
-  const fin = (segment.flags & TCP_FIN) != 0;
-  const tells = plainBefore != 0 || mayBecomePlain(connection, subflow);
-  if (fin && tells && !hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
-  if (segment.payloadLength != 0 || !(asked || seqGt(segment.segAck, subflow.ssnUna))) return false;
-  if (plainBefore == SubflowBit.PLAIN_ACKS) return !joinIsUnderWay(connection);
-  subflow.flags += SubflowBit.PLAIN_ACK;
-  return false;
-}
-
-/**
- * The same behind our DATA_FIN, which has no number on a subflow (RFC 8684 §3.3.3): who acknowledges one more than was
- * ever sent on the only subflow has gone on as plain TCP and means the host's FIN. So has a peer that repeats its FIN
- * without a DSS while ours is unacknowledged, but for a Linux kernel: that may be in TIME_WAIT.
- */
-function endsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
-  if (options.present != 0 || !hasFlag(connection, ConnectionFlag.LOCAL_FIN)) return false;
-  if (hasFlag(connection, ConnectionFlag.JOINED_EVER) || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
-  if (!nearby(subflow, segment)) return false;
-  if (segment.segAck == subflow.ssnNxt + 1) return true;
-  const known = ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN;
-  if ((segment.flags & TCP_FIN) == 0 || (connection.flags & known) != known) return false;
-  const peerFin = subflow.irs + <u32>(connection.peerFinDsn - connection.remoteIdsn);
-  return connection.dsnUna == connection.localFinDsn && segment.segSeq + segment.payloadLength == peerFin;
 }
 
 /** The peer has shown a DATA_ACK: it knows that we speak MPTCP, and the opener may join. */

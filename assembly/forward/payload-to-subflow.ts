@@ -44,9 +44,9 @@ import {
   freshSubflow, mapFresh, mapGap, mapLost, mapNew, pieceAt, pieceLate, pieceLeaves, pieceLength, pieceLogged,
   pieceMapLength, pieceMapSsn, pieceMapSum, pieceSsn, pieceSubflow,
 } from "./piece";
+import { fallBackToo, mapsAfresh } from "./plain";
 import { otherFamily, rewriteToSubflow, traceSent } from "./route";
 import { dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
-import { fallBackToo, mapsAfresh } from "./teardown";
 
 /**
  * Writes the option for the piece at `p`: MP_CAPABLE with data for the opener's first octets, else a DSS. Octets that

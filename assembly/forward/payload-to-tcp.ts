@@ -35,9 +35,9 @@ import { TCP_ACK, TCP_FIN, TCP_PSH } from "../wire/tcp";
 import { advanceSan, forgetHostBlocks } from "./ack-to-subflow";
 import { passNewsBesideOld, writeHostOptions } from "./ack-to-tcp";
 import { Judged, judgeMapping, mappingAltered, sumArrival, sumSettle, sumTakeBack } from "./checksums";
+import { fallBackToo, joinIsUnderWay, mayBecomePlain } from "./plain";
 import { rewriteToHost, traceReceived } from "./route";
 import { acceptUntouched, dropSegment, Segment, segmentCut, segmentSkip } from "./segment";
-import { fallBackToo, joinIsUnderWay, mayBecomePlain } from "./teardown";
 
 const enum Mapping {
   NONE = 0, // the packet carries no mapping

@@ -15,7 +15,7 @@ import {
 import {
   Connection, ConnectionFlag, hasFlag, setFlag, shownTan, tsnFromDsn,
 } from "../connection/connection";
-import { connectionDestroy, connectionFallback, subflowDestroy } from "../connection/lifecycle";
+import { connectionDestroy, subflowDestroy } from "../connection/lifecycle";
 import { measureMapped, measurePlace } from "../connection/measure";
 import { rtoUs } from "../connection/rtt";
 import {
@@ -30,12 +30,12 @@ import { handoverEnd } from "../handover/switch";
 import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { Dsn, dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
-import { forgeAck, forgeAckWith, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
+import { forgeAck, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
 import { MP_TCPRST, mptcpOptionsAt, writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
 import { advanceSan } from "./ack-to-subflow";
 import { rewriteToSubflow } from "./route";
-import { acceptUntouched, dropSegment, Segment, segmentCut } from "./segment";
+import { dropSegment, Segment, segmentCut } from "./segment";
 
 // ---- graceful ------------------------------------------------------------------------------------------
 
@@ -335,94 +335,4 @@ export function peerSubflowReset(connection: Connection, subflow: Subflow, segme
 export function answerAfterReset(connection: Connection, subflow: Subflow, segment: Segment): void {
   if ((segment.flags & TCP_RST) == 0) sendFastclose(connection, subflow, segment.segAck);
   dropSegment(segment, DropReason.SUBFLOW_CLOSED);
-}
-
-// ---- back to plain TCP ---------------------------------------------------------------------------------
-
-/**
- * Makes an established connection plain TCP, if that is possible: one subflow that was always the only one, so
- * that SSN = TSN in both directions, no DATA_FIN under way, and a peer that is no Linux kernel (it would stall, see
- * docs/decisions/0003). MP_FAIL asks the peer to follow (RFC 8684 §3.7);
- * it has no acknowledgement, so it is said three times. False when it is not possible.
- */
-export function fallBack(connection: Connection, reason: Reason): bool {
-  const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
-  const needed = ConnectionFlag.CONFIRMED | ConnectionFlag.SHORT_DSN;
-  if (hasFlag(connection, obstacles) || (connection.flags & needed) != needed) return false;
-  if (connection.active == 0 || connection.subflowCount != 1) return false;
-  const subflow = subflowAt(connection.active);
-  if (!numbersAreHosts(connection, subflow)) return false;
-  for (let i = 0; i < 3; i++) forgeAckWith(connection, subflow, writeFail(FORGE_OPTIONS, connection.rcvDan));
-  connectionFallback(connection, reason);
-  return true;
-}
-
-/**
- * True if octets without a mapping in mid-stream make the connection plain TCP: the path takes options away, or the
- * peer has fallen back for the same reason. On the only subflow there ever was, where both directions have the hosts'
- * own numbers. Not with a peer that may be a Linux kernel: unless it has fallen back itself, it sends what no DATA_ACK
- * covers again under fresh SSNs, and a plain host would take that for new octets (docs/decisions/0009).
- */
-export function mayBecomePlain(connection: Connection, subflow: Subflow): bool {
-  const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.PEER_FIN;
-  if (hasFlag(connection, obstacles) || mapsAfresh(connection)) return false;
-  if (connection.subflowCount != 1 || !subflowHas(subflow, SubflowBit.INITIAL)) return false; // a join is under way
-  const peers = <u32>(connection.rcvDsnMax - connection.remoteIdsn) == subflow.rcvHighest - subflow.irs;
-  return peers && numbersAreHosts(connection, subflow);
-}
-
-/** True if the peer may be a Linux kernel and has sent octets, which it could send again under fresh SSNs. */
-export function mapsAfresh(connection: Connection): bool {
-  return !hasFlag(connection, ConnectionFlag.SHORT_DSN) && connection.rcvDsnMax != connection.remoteIdsn + 1;
-}
-
-/**
- * True if a path without options costs a subflow only, and not MPTCP: another has been, or the DATA_FIN of what may be
- * a Linux kernel has come. That has no number on the subflow, where a kernel that has not fallen back could make
- * nothing of the host's acknowledgements.
- */
-export function mayJoinAgain(connection: Connection): bool {
-  if (hasFlag(connection, ConnectionFlag.JOINED_EVER)) return true;
-  return (connection.flags & (ConnectionFlag.PEER_FIN | ConnectionFlag.SHORT_DSN)) == ConnectionFlag.PEER_FIN;
-}
-
-/**
- * True if the handshake of a join has been answered and is not through: who believes in it goes on with it, and who has
- * fallen back resets it. Within a round trip it is known which. A SYN without an answer makes nobody believe.
- */
-export function joinIsUnderWay(connection: Connection): bool {
-  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
-    const state = <i32>subflowAt(index).state;
-    if (state > SubflowState.SYN_SENT && state < SubflowState.ESTABLISHED) return true;
-  }
-  return false;
-}
-
-/** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */
-function numbersAreHosts(connection: Connection, subflow: Subflow): bool {
-  const fin = hasFlag(connection, ConnectionFlag.LOCAL_FIN) ? 1 : 0; // takes no room on a subflow
-  return <u32>(connection.dsnNxt - connection.localIdsn) - fin == subflow.ssnNxt - subflow.iss;
-}
-
-/** The peer has gone on as plain TCP without a word: so do we, if the numbers allow it. The packet passes untouched. */
-export function fallBackToo(connection: Connection, segment: Segment): bool {
-  if (connection.active == 0 || !numbersAreHosts(connection, subflowAt(connection.active))) return false;
-  acceptUntouched(segment);
-  connectionFallback(connection, Reason.NO_DSS);
-  return true;
-}
-
-/**
- * MP_FAIL of the peer on an acknowledgement: it goes on as plain TCP, and wants to hear the same of us (RFC 8684 §3.7:
- * Linux resets the subflow if it does not). The packet passes untouched, and so does all that follows. On a RST the
- * option says why the subflow ends, and nothing else has to be done.
- */
-export function peerFail(connection: Connection, subflow: Subflow, segment: Segment): bool {
-  count(Counter.MP_FAIL_RECEIVED);
-  const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
-  if (hasFlag(connection, obstacles) || !numbersAreHosts(connection, subflow)) return false;
-  forgeAckWith(connection, subflow, writeFail(FORGE_OPTIONS, connection.rcvDan));
-  acceptUntouched(segment);
-  connectionFallback(connection, Reason.INFINITE_MAPPING);
-  return true;
 }

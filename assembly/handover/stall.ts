@@ -10,7 +10,8 @@ import { INITIAL_RTO_US, STALE_PROBE_MAX_US, STALE_PROBE_US, STALL_MIN_US } from
 import { clearFlag, Connection, ConnectionFlag, setFlag } from "../connection/connection";
 import { emitSubflowEvent } from "../connection/lifecycle";
 import {
-  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowSet, subflowUsable,
+  sentUsOf, setSentUs, Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowSet,
+  subflowUsable,
 } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
 import { count } from "../counters";
@@ -29,6 +30,7 @@ function patienceUs(subflow: Subflow): u64 {
 
 /** Payload went out on `subflow`; `first`: nothing else was in flight there. */
 @inline export function stallWatch(subflow: Subflow, first: bool): void {
+  setSentUs(subflow, nowUs());
   if (first) subflow.quietUs = nowUs();
   if (subflow.stallUs == 0 && !subflowHas(subflow, SubflowBit.STALE)) startWatch(subflow);
 }
@@ -57,7 +59,9 @@ export function stallFire(connection: Connection, subflow: Subflow): void {
   }
   const asked = subflowHas(subflow, SubflowBit.ASKED);
   if (subflow.ssnUna == subflow.ssnNxt && !asked) return;
-  const until = subflow.quietUs + patienceUs(subflow);
+  const patience = patienceUs(subflow);
+  if (!asked && subflow.quietUs >= sentUsOf(subflow) + patience) return; // the next octets arm it again
+  const until = subflow.quietUs + patience;
   if (until > nowUs()) {
     subflow.stallUs = until;
     return;

@@ -290,3 +290,12 @@ export function joinWanted(connection: Connection, path: u32): bool {
   if (pathAt(path).known == 0 || (pathAt(path).flags & PathFlag.NO_JOIN) != 0) return false;
   return !pathClosed(connection.classId, path);
 }
+
+/** True if `connection` could be joined on some other path than `path` now. */
+export function joinableBeside(connection: Connection, path: u32): bool {
+  for (let other: u32 = 1; other <= PATH_MAX; other++) {
+    if (other == path || !joinWanted(connection, other)) continue;
+    if (joinObstacle(connection, other) == Reason.NONE) return true;
+  }
+  return false;
+}

@@ -180,6 +180,20 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(connections(e)).toBe(1);
   });
 
+  it("nor where its numbers show that the peer has not followed, and another path may be joined", () => {
+    for (const elsewhere of [true, false]) {
+      const e = underWay(single[role]());
+      if (!elsewhere) e.scene.setPath(2, { address4: e.addresses.host2, flags: 0 });
+      e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+      for (let i = 0; i < 4; i++) e.hostData(100 + i * 100, 100, { acks: 51 });
+      for (const acks of [200, 300, 400]) expect(kinds(e.fromPeer({ at: 50, acks }, []))).toEqual([]);
+      const out = e.fromPeer({ at: 50, acks: 500 }, []);
+      const joins = elsewhere && role === "opener";
+      expect(resets(e, e.initial, out)).toEqual(joins ? [6] : []);
+      expect(kinds(out).includes("CONNECTION_FALLBACK")).toBe(!joins);
+    }
+  });
+
   it("N-93 so does an acknowledgement of the host's FIN, which has no number on a subflow", () => {
     const e = underWay(single[role]());
     e.fromHost({ at: 100, acks: 50, flags: "FA" });

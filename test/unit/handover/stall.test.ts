@@ -71,6 +71,18 @@ describe("a silent subflow with octets in flight", () => {
     expect(silence(e, 3000)).toEqual([]);
   });
 
+  it("N-110 a hole alone is no silence: it was heard long after the last octets left", () => {
+    const e = withRtt(20_000);
+    for (const at of [0, 1000]) e.hostData(at, 1000);
+    silence(e, 290);
+    e.scene.advance(200_000); // stale meanwhile
+    expect(stale(e.fromPeer({ acks: 1000 }, [e.dataAck(1000)]))).toEqual([[1, 0]]);
+    expect(silence(e, 3000)).toEqual([]);
+    e.hostData(1000, 1000);
+    const [event] = silence(e, 1000);
+    expect(stale(event?.out as Outcome)).toEqual([[1, 1]]);
+  });
+
   it("N-110 what the host repeats goes out twice: as it was, and with fresh SSNs on the active subflow", () => {
     const e = withRtt(20_000);
     for (const at of [0, 1000]) e.hostData(at, 1000);
