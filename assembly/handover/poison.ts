@@ -72,8 +72,13 @@ export function poisonRelief(connection: Connection, subflow: Subflow): void {
 export function poisonFire(connection: Connection, subflow: Subflow): void {
   subflowClear(subflow, SubflowBit.SUSPECT);
   if (!holed(connection, subflow)) return;
-  if (connection.subflowCount > 1 || connection.headTries != 0) poisonClose(connection, subflow);
+  if (connection.subflowCount > 1 || headStuck(connection, subflow)) poisonClose(connection, subflow);
   else watch(subflow);
+}
+
+/** True if the host sent its first octet again and the peer was heard on `subflow` since: silence proves nothing. */
+function headStuck(connection: Connection, subflow: Subflow): bool {
+  return connection.headTries != 0 && subflow.quietUs > connection.headUs;
 }
 
 /** Closes a subflow on which nothing will ever come through. */

@@ -101,7 +101,6 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     armConnection(connection);
     kick(connection);
     forgetMtu(connection);
-    connection.headTries = 0; // they say nothing about the new one
   }
   if (tellPeer) preferSubflow(connection, chosen);
   leaveLater(connection);

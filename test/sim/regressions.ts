@@ -62,6 +62,8 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [760321, "plain TCP by acknowledgements without a DSS, and the other end believed in a join that was under way"],
   [761255, "plain TCP by answers to probes without a DSS, behind the DATA_FIN of what may be a Linux kernel"],
   [771808, "as 761255, of a strict peer with DSNs of 4 octets, which refuses what counts its DATA_FIN"],
+  [2268081660, "a subflow with a hole took turns in being active, and each turn forgot how often the host had tried"],
+  [2268086662, "the last subflow was given up for a hole while its path was cut: the peer kept it for ever"],
   [741973, "the simulated Linux host read on behind octets that it had refused, and put them in their place"],
   [751270, "as 741973"],
   [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],

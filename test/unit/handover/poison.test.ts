@@ -112,6 +112,18 @@ describe("a hole whose octets are acknowledged at data level", () => {
     expect(poisoned(e)).toBe(1);
   });
 
+  it("N-109 the only one stays while its path is silent, which proves no hole; heard again, it is closed", () => {
+    const { e } = holed();
+    e.fromPeer({ flow: e.flow2, acks: 1000, flags: "RA" }, []);
+    expect(e.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(1);
+    e.hostData(1000, 1000);
+    for (let i = 0; i < 100; i++) e.scene.advance(20_000);
+    expect(poisoned(e)).toBe(0);
+    e.fromPeer({ acks: 0 }, [e.dataAck(1000)]);
+    for (let i = 0; i < 100; i++) e.scene.advance(20_000);
+    expect(poisoned(e)).toBe(1);
+  });
+
   it("N-109 the path is joined anew when it is wanted again", () => {
     const { e } = holed(joined("opener"));
     for (let i = 0; i < 100; i++) {
