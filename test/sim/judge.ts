@@ -78,12 +78,13 @@ function nativeMayGiveUp(ending: Ending): boolean {
 }
 
 /**
- * The responder reset its last subflow (for a hole) on a path that lost the RST, and an opener that only listens never
- * asks: like TCP without keep-alive when its peer's machine is gone. The engines have no keep-alive of their own yet.
+ * The responder reset its last subflow (for a hole) on a path that lost the RST, or gave one up with its path while the
+ * other path was dead already; and an opener that only listens never asks: like TCP without keep-alive when its peer's
+ * machine is gone. The engines have no keep-alive of their own yet.
  */
-function isForgotten({ s, applications: { a, b }, record, spoken }: Ending): boolean {
+function isForgotten({ s, applications: { a, b }, record, spoken, told }: Ending): boolean {
   const listens = a?.socket.state === "open" && record.hosts.a.spoken === spoken.a && s.hosts.a.keepAliveUs === 0;
-  return listens && s.lostPath > 0 && b?.socket.state === "reset";
+  return listens && s.lostPath > 0 && (b?.socket.state === "reset" || told);
 }
 
 /** smoltcp 0.14 may forget its retransmission timer when a closed window opens again: then it is silent for ever. */

@@ -64,6 +64,8 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [771808, "as 761255, of a strict peer with DSNs of 4 octets, which refuses what counts its DATA_FIN"],
   [2268081660, "a subflow with a hole took turns in being active, and each turn forgot how often the host had tried"],
   [2268086662, "the last subflow was given up for a hole while its path was cut: the peer kept it for ever"],
+  [2268094895, "a listening opener that no word reached any more was held against the engine"],
+  [2268095143, "the simulated Linux host went on as plain TCP on a subflow that it had closed"],
   [741973, "the simulated Linux host read on behind octets that it had refused, and put them in their place"],
   [751270, "as 741973"],
   [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],

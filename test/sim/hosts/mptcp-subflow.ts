@@ -212,6 +212,7 @@ export class Subflow implements Extension {
       return true;
     }
     if (join) this.refused("first packet of a joined subflow has no DATA_ACK", RST_MPTCP);
+    else if (this.closed) connection.reset([p.mpTcprst(RST_MPTCP)]); // has said its FIN: the stream cannot go on here
     else msk.fallBack("first packet without DATA_ACK");
     return false;
   }
