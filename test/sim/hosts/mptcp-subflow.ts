@@ -195,8 +195,7 @@ export class Subflow implements Extension {
   private believes(packet: p.Packet, at: number): boolean {
     const { msk, connection, join } = this;
     if (this.established) {
-      const repeated = join && !this.active && at === 1 && packet.payload.length === 0 && p.option(packet, "mpJoin");
-      if (repeated) connection.wantAck();
+      if (join && !this.active && at === 1 && !packet.payload.length && p.option(packet, "mpJoin")) connection.wantAck();
       return true;
     }
     if (at !== 1) {
