@@ -195,7 +195,8 @@ export class Subflow implements Extension {
   private believes(packet: p.Packet, at: number): boolean {
     const { msk, connection, join } = this;
     if (this.established) {
-      if (join && !this.active && at === 1 && !packet.payload.length && p.option(packet, "mpJoin")) connection.wantAck();
+      const again = at === 1 && packet.payload.length === 0 && p.option(packet, "mpJoin");
+      if (again && join && !this.active) connection.wantAck();
       return true;
     }
     if (at !== 1) {
@@ -211,7 +212,7 @@ export class Subflow implements Extension {
       return true;
     }
     if (join) this.refused("first packet of a joined subflow has no DATA_ACK", RST_MPTCP);
-    else if (this.closed) connection.reset([p.mpTcprst(RST_MPTCP)]); // has said its FIN: the stream cannot go on here
+    else if (this.closed) connection.reset([p.mpTcprst(RST_MPTCP)]);
     else msk.fallBack("first packet without DATA_ACK");
     return false;
   }
