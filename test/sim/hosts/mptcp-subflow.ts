@@ -204,8 +204,7 @@ export class Subflow implements Extension {
       return join === undefined;
     }
     const announced = p.option(packet, "addAddr");
-    const acked = p.option(packet, "dss")?.dan !== undefined;
-    if (acked || (announced && (!announced.echo || join))) {
+    if (p.option(packet, "dss")?.dan !== undefined || (announced && (!announced.echo || join))) {
       this.established = true;
       this.joinAckUs = Infinity;
       msk.established(this);
