@@ -54,20 +54,23 @@ function reportsProbe(options: TcpOptions, san: San): bool {
   return right - sackLeft(options, 0) == 1 && seqLeq(right, san);
 }
 
+/** The peer has everything below `dan`, as `subflow` reports: the host may forget it. */
+export function takeDan(connection: Connection, subflow: Subflow, dan: Dan): void {
+  measureDelivered(connection, dan - connection.dsnUna);
+  connection.dsnUna = dan;
+  connection.headTries = 0;
+  clearFlag(connection, ConnectionFlag.KICKED);
+  sendTableTrim(sendTableOf(connection), faulty(Fault.TRIM) ? dan + 1 : dan);
+  showDan(connection, subflow);
+}
+
 /** Takes in DATA_ACK, SAN and window of the packet. `payload`: it carries payload, so it is no duplicate ACK. */
 export function takePeerAck(connection: Connection, subflow: Subflow, segment: Segment): void {
   const options = mptcpOptionsAt(MPTCP_OPTIONS);
   const dan = danOf(connection, options);
   const danMoved = dsnGt(dan, connection.dsnUna) && dsnLeq(dan, connection.dsnNxt);
   const shown = connection.shownDan;
-  if (danMoved) {
-    measureDelivered(connection, dan - connection.dsnUna);
-    connection.dsnUna = dan;
-    connection.headTries = 0;
-    clearFlag(connection, ConnectionFlag.KICKED);
-    sendTableTrim(sendTableOf(connection), faulty(Fault.TRIM) ? dan + 1 : dan);
-    showDan(connection, subflow);
-  }
+  if (danMoved) takeDan(connection, subflow, dan);
   tanMoved = connection.shownDan != shown;
   const san = segment.segAck;
   const sanMoved = seqGt(san, subflow.ssnUna);

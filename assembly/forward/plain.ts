@@ -138,6 +138,15 @@ export function joinIsUnderWay(connection: Connection): bool {
   return false;
 }
 
+/**
+ * True if the peer has had all that the host ever sent, as the only subflow there ever was tells by its own
+ * acknowledgement: none of it was sent anywhere else.
+ */
+export function hasAll(connection: Connection, subflow: Subflow): boolean {
+  if (hasFlag(connection, ConnectionFlag.JOINED_EVER) || subflow.ssnUna != subflow.ssnNxt) return false;
+  return numbersAreHosts(connection, subflow);
+}
+
 /** True if the host's octets have its own numbers on `subflow`: none was sent again with a fresh SSN. */
 function numbersAreHosts(connection: Connection, subflow: Subflow): bool {
   const fin = hasFlag(connection, ConnectionFlag.LOCAL_FIN) ? 1 : 0; // takes no room on a subflow

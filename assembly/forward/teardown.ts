@@ -31,9 +31,11 @@ import { rangesContiguous } from "../mapping/received-ranges";
 import { FORGE_OPTIONS, MPTCP_OPTIONS, REWRITE_OPTIONS } from "../scratch";
 import { Dsn, dsnGt, seqGt, seqLeq, seqLt } from "../seq/space";
 import { forgeAck, forgeOnSubflow, forgeToHost, writeDataAck } from "../signalling/forge";
-import { MP_TCPRST, mptcpOptionsAt, writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
+import { DSS, MP_TCPRST, mptcpOptionsAt, writeFail, writeFastclose, writeTcpRst } from "../wire/mptcp-options";
 import { TCP_ACK, TCP_FIN, TCP_RST } from "../wire/tcp";
 import { advanceSan } from "./ack-to-subflow";
+import { takeDan } from "./ack-to-tcp";
+import { hasAll } from "./plain";
 import { rewriteToSubflow } from "./route";
 import { dropSegment, Segment, segmentCut } from "./segment";
 
@@ -153,7 +155,7 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
   forgeAck(connection, subflow);
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING)) setFlag(connection, ConnectionFlag.CLOSE_HEARD);
   if (hasFlag(connection, ConnectionFlag.SUBFLOWS_CLOSING | ConnectionFlag.RESET)) return;
-  if (finImplied(connection)) return;
+  if (finImplied(connection, subflow)) return;
   // The peer closes this subflow only: close our side, too, and go on elsewhere.
   if (subflow.state == SubflowState.ESTABLISHED) {
     sendFin(connection, subflow);
@@ -162,15 +164,21 @@ export function peerSubflowFin(connection: Connection, subflow: Subflow, segment
 }
 
 /**
- * The peer's last DATA_ACK was lost and will not come again: in TIME_WAIT Linux answers without a DSS. A peer closes
- * every subflow only when both DATA_FINs are acknowledged, so its FIN on all of them stands for that.
+ * The peer's last DATA_ACK was lost and will not come again: in TIME_WAIT Linux answers without a DSS, and a path may
+ * have taken away every DATA_ACK for a while. A peer closes every subflow only when both DATA_FINs are acknowledged, so
+ * its FIN on all of them stands for that. `on`: the subflow of the one that has come.
  */
-function finImplied(connection: Connection): bool {
+function finImplied(connection: Connection, on: Subflow): bool {
   const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
-  if ((connection.flags & both) != both || connection.dsnUna != connection.localFinDsn) return false;
+  if ((connection.flags & both) != both || dsnGt(connection.dsnUna, connection.localFinDsn)) return false;
   if (!dsnGt(connection.rcvDan, connection.peerFinDsn)) return false;
   for (let index = connection.head; index != 0; index = subflowAt(index).next) {
     if (!subflowHas(subflowAt(index), SubflowBit.FIN_RECEIVED)) return false;
+  }
+  if (connection.dsnUna != connection.localFinDsn) {
+    const withoutDss = (mptcpOptionsAt(MPTCP_OPTIONS).present & (1 << DSS)) == 0;
+    if (!withoutDss || !hasAll(connection, on)) return false;
+    takeDan(connection, on, connection.localFinDsn);
   }
   connection.dsnUna = connection.localFinDsn + 1;
   connection.shownDan = connection.dsnUna;

@@ -66,6 +66,7 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [2268086662, "the last subflow was given up for a hole while its path was cut: the peer kept it for ever"],
   [2268094895, "a listening opener that no word reached any more was held against the engine"],
   [2268095143, "the simulated Linux host went on as plain TCP on a subflow that it had closed"],
+  [2268091884, "a path took every DATA_ACK away at the close: the peer's FIN was taken for that of a subflow"],
   [741973, "the simulated Linux host read on behind octets that it had refused, and put them in their place"],
   [751270, "as 741973"],
   [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],

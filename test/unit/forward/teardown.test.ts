@@ -194,6 +194,28 @@ describe.each(CASES)("closing, $role, IPv$family", ({ family, role }) => {
     }
   });
 
+  it("N-113 the path has taken every DATA_ACK away: a FIN without a DSS stands for them where all has arrived", () => {
+    const closing = (e: Established) => {
+      after100and50(e);
+      e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
+      e.hostData(100, 50, { acks: 51, flags: "FPA" });
+      return e;
+    };
+    const whole = closing(single[role]({ family }));
+    const told = delivered(whole.fromPeer({ at: 50, acks: 150, flags: "FA" }, []));
+    expect(told.filter(({ ack }) => ack === whole.tsn(151))).toMatchObject([{ flags: "A", seq: whole.tan(51) }]);
+    expect(whole.scene.advance(2_000_000).toWire.map(({ flags }) => flags)).toContain("FA");
+    // Not where octets are on their way still, nor beside a DATA_ACK that says otherwise.
+    for (const [acks, options] of [
+      [149, []],
+      [150, [whole.dataAck(100)]],
+    ] as const) {
+      const e = closing(single[role]({ family }));
+      const others = delivered(e.fromPeer({ at: 50, acks, flags: "FA" }, [...options]));
+      expect(others.filter(({ ack }) => ack !== e.tsn(100))).toEqual([]);
+    }
+  });
+
   it("N-113 not while the host's octets lack an acknowledgement, nor on one of two subflows", () => {
     const e = after100and50(joined(role, { family }));
     e.fromPeer({ at: 50, acks: 100 }, [e.dataFin(50, 100)]);
