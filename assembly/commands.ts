@@ -22,7 +22,7 @@ import { subflowAt, SubflowBit, subflowHas } from "./connection/subflow";
 import { emitEvent } from "./event-ring";
 import { abandonSubflow, closeSubflow, losePath, pathLost } from "./handover/abandon";
 import { followIntent } from "./handover/intent";
-import { revive } from "./handover/stall";
+import { revive, stallAsk } from "./handover/stall";
 import { standbyNow } from "./handover/standby";
 import { handoverStart, reconsider } from "./handover/switch";
 import { addressEqual } from "./memory/address";
@@ -150,7 +150,10 @@ function applyPath(connection: Connection, id: u32): Reason {
     index = subflow.next;
     if (subflow.path != <u8>id) continue;
     if (pathLost(subflow)) losePath(connection, subflow);
-    else if (subflowHas(subflow, SubflowBit.STALE)) revive(connection, subflow, true);
+    else if (subflowHas(subflow, SubflowBit.STALE)) {
+      revive(connection, subflow, true);
+      stallAsk(connection, subflow); // the peer may have given it up meanwhile
+    }
   }
   const up = pathAt(id).known != 0 && (pathAt(id).flags & PathFlag.UP) != 0;
   if (up) {

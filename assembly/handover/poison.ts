@@ -5,8 +5,9 @@
 // A subflow whose first unacknowledged SSN stands for no octet of the SEND table any more is suspect: its
 // acknowledgement may only be late or lost, so it is asked at once (an octet below the peer's window makes it
 // answer). New data prefers another subflow once a single packet proves the hole. Where the hole is still there
-// after one round trip the subflow is closed; the path is joined anew when it is wanted. The only subflow is left alone
-// while the host gets on: a peer that hands octets on as they come does not mind the hole.
+// after one round trip the subflow is closed; the path is joined anew when it is wanted. The only subflow on which
+// anything is heard is left alone while the host gets on: a peer that hands octets on as they come does not mind the
+// hole. So are all where nothing is heard on any: the RST would be lost, and with it what the peer still has.
 
 import { Counter, Reason, SubflowState } from "../abi";
 import { nowUs } from "../clock";
@@ -14,7 +15,7 @@ import { POISON_MIN_US } from "../config";
 import { Connection, sendTableOf } from "../connection/connection";
 import { answerUs } from "../connection/rtt";
 import {
-  Subflow, subflowAt, SubflowBit, subflowClear, subflowIndex, subflowSet, subflowUsable,
+  Subflow, subflowAt, SubflowBit, subflowClear, subflowHas, subflowIndex, subflowSet, subflowUsable,
 } from "../connection/subflow";
 import { armSubflow } from "../connection/timers";
 import { count } from "../counters";
@@ -72,8 +73,17 @@ export function poisonRelief(connection: Connection, subflow: Subflow): void {
 export function poisonFire(connection: Connection, subflow: Subflow): void {
   subflowClear(subflow, SubflowBit.SUSPECT);
   if (!holed(connection, subflow)) return;
-  if (connection.subflowCount > 1 || headStuck(connection, subflow)) poisonClose(connection, subflow);
+  if (anotherIsHeard(connection, subflow) || headStuck(connection, subflow)) poisonClose(connection, subflow);
   else watch(subflow);
+}
+
+/** True if another subflow than `subflow` may carry the connection: where all are silent at once, a hole is no reason. */
+function anotherIsHeard(connection: Connection, subflow: Subflow): bool {
+  for (let index = connection.head; index != 0; index = subflowAt(index).next) {
+    const other = subflowAt(index);
+    if (other != subflow && subflowUsable(other) && !subflowHas(other, SubflowBit.STALE)) return true;
+  }
+  return false;
 }
 
 /** True if the host sent its first octet again and the peer was heard on `subflow` since: silence proves nothing. */

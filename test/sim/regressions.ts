@@ -67,6 +67,8 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [2268094895, "a listening opener that no word reached any more was held against the engine"],
   [2268095143, "the simulated Linux host went on as plain TCP on a subflow that it had closed"],
   [2268091884, "a path took every DATA_ACK away at the close: the peer's FIN was taken for that of a subflow"],
+  [2268108883, "a subflow was given up for a hole while nothing was heard on any: the peer kept it, and only it"],
+  [2268109052, "the idle client's last path came back, and it never asked whether the server had kept the subflow"],
   [741973, "the simulated Linux host read on behind octets that it had refused, and put them in their place"],
   [751270, "as 741973"],
   [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],

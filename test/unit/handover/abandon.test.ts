@@ -206,6 +206,18 @@ describe("moved because a path was lost", () => {
     expect(e.scene.counter(abi.Counter.SUBFLOWS_STALE)).toBe(1);
   });
 
+  it("so has the one that stayed with its path down, when that is back: the peer may have given it up", () => {
+    const e = joined();
+    e.fromPeer({ flags: "RA" }, []);
+    e.scene.setPath(2, { address4: e.addresses.host2, flags: 0 });
+    for (let ms = 0; ms < 3_000; ms++) e.scene.advance(1000);
+    const back = e.scene.setPath(2, { address4: e.addresses.host2 });
+    expect(e.on(e.flow2, back.toWire).filter(({ payload }) => payload.length === 1)).toHaveLength(1);
+    let questions = 0;
+    for (let ms = 0; ms < 500; ms++) questions += unheard(e).length;
+    expect(questions).toBe(1);
+  });
+
   it("where it is silent, and the connection stands on another by then, that one has to be heard", () => {
     const e = joined();
     e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });

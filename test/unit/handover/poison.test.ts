@@ -107,8 +107,11 @@ describe("a hole whose octets are acknowledged at data level", () => {
     e.hostData(0, 1000);
     for (let i = 0; i < 400; i++) e.scene.advance(1000); // silent: stale
     e.hostData(0, 1000); // moves to the second one, and is lost there, too
-    const later = Array.from({ length: 400 }, () => e.scene.advance(5000).toWire).flat();
-    expect(resets(e, later)).toHaveLength(1);
+    const later = Array.from({ length: 400 }, () => {
+      e.fromPeer({ flow: e.flow2 }); // says nothing new
+      return e.scene.advance(5000).toWire;
+    });
+    expect(resets(e, later.flat())).toHaveLength(1);
     expect(poisoned(e)).toBe(1);
   });
 
@@ -122,6 +125,15 @@ describe("a hole whose octets are acknowledged at data level", () => {
     e.fromPeer({ acks: 0 }, [e.dataAck(1000)]);
     for (let i = 0; i < 100; i++) e.scene.advance(20_000);
     expect(poisoned(e)).toBe(1);
+  });
+
+  it("N-109 nor while the others are silent, too: with all paths lost for a while none is given up for a hole", () => {
+    const { e } = holed();
+    e.hostData(2000, 1000); // on the second one, which falls silent
+    e.scene.setPath(2, { address4: e.addresses.host2, flags: 0 });
+    e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });
+    for (let i = 0; i < 100; i++) e.scene.advance(20_000);
+    expect(poisoned(e)).toBe(0);
   });
 
   it("N-109 the path is joined anew when it is wanted again", () => {
