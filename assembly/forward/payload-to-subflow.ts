@@ -221,9 +221,10 @@ function peerIsPlain(connection: Connection, dsn: Dsn): bool {
 /**
  * True if the peer, which is heard, has acknowledged all but the host's FIN, and that was sent again and again on the
  * only subflow there ever was, into an open window: the path takes the DATA_FIN away (RFC 8684 §3.7). A plain FIN gets
- * through.
+ * through. Not behind the peer's own DATA_FIN, which such a FIN would acknowledge by a number that it never had.
  */
 function finStripped(connection: Connection): bool {
+  if (hasFlag(connection, ConnectionFlag.PEER_FIN)) return false;
   if (connection.headTries < DEAD_END_TRIES || connection.dsnUna != connection.localFinDsn) return false;
   if (connection.active == 0 || !neverJoined(connection) || mapsAfresh(connection)) return false;
   const subflow = subflowAt(connection.active);

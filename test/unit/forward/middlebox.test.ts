@@ -236,10 +236,13 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(connections(e)).toBe(0);
   });
 
-  it("but not where the peer is silent, its window is closed, or it may be a Linux kernel", () => {
+  it("but not where the peer is silent, its window is closed, it may be a Linux kernel, or is closing itself", () => {
     const unanswered = Array.from({ length: 7 }, () => "A");
     expect(finAgain(underWay(single[role]()), false)).toEqual(unanswered);
     expect(finAgain(underWay(single[role](), { dsnOctets: 8, danOctets: 8 }))).toEqual(unanswered);
+    const closing = underWay(single[role]());
+    closing.fromPeer({ at: 50, acks: 100 }, [closing.dataFin(50, 100)]);
+    expect(finAgain(closing)).toEqual(unanswered);
     const full = underWay(single[role]());
     full.hostData(100, 500 << 7, { acks: 50 }, { flags: abi.PacketFlag.GSO | abi.PacketFlag.CHECKSUM_NOT_READY });
     const end = 100 + (500 << 7);
