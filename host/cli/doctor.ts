@@ -12,6 +12,7 @@ import {
 import { findLeftovers, removeLeftovers } from "../net/leftovers.ts";
 import { readNetwork } from "../net/links.ts";
 import { forget, isAlive, readState } from "../net/state-file.ts";
+import { lookForInputs } from "../policy/inputs/sources.ts";
 import { type CommonOptions, command, print } from "./options.ts";
 import { Failed } from "./outcome.ts";
 
@@ -37,9 +38,17 @@ async function examine(options: DoctorOptions): Promise<void> {
     const names = [...links.links.keys()].filter((name) => name !== "lo" && !name.startsWith("shunt-"));
     checks.push(...checkReversePath(names), await checkLeftovers());
   }
-  checks.push(checkPorts(DEFAULT_PORTS), checkPathMtu());
+  checks.push(checkPorts(DEFAULT_PORTS), checkPathMtu(), ...(await checkInputs()));
   print(options, { checks }, () => checksText(checks));
   if (checks.some((check) => check.result === "failed")) throw new Failed("");
+}
+
+/** What policies can learn of radios, tariffs and batteries here. Nothing of it is needed. */
+async function checkInputs(): Promise<Check[]> {
+  const found = await lookForInputs();
+  return found.map(({ name, isThere, detail }) => {
+    return { name: `input ${name}`, result: isThere ? "ok" : "absent", detail, remedy: "" };
+  });
 }
 
 async function checkLeftovers(): Promise<Check> {
@@ -56,7 +65,7 @@ async function checkLeftovers(): Promise<Check> {
 
 /** One line per check; remedies below the line they belong to. */
 export function checksText(checks: Check[]): string {
-  const words = { ok: "ok     ", warning: "warning", failed: "FAILED " };
+  const words = { ok: "ok     ", warning: "warning", failed: "FAILED ", absent: "-      " };
   return checks
     .map((check) => {
       const line = `${words[check.result]}  ${check.name}: ${check.detail}`;

@@ -94,7 +94,7 @@ export interface Config {
     receiveOnAll: boolean;
     /** Where policies of the operator's own lie, null = nowhere. */
     directory: string | null;
-    /** What feeds policies besides the daemon's own measurements, such as "file:/run/inputs.json". */
+    /** What feeds policies besides the daemon's own measurements: "auto", names, "file:/run/inputs.json". */
     inputs: string[];
     /** Where quota counters are kept. */
     stateDirectory: string;

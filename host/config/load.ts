@@ -153,7 +153,7 @@ function complete(document: ConfigFile, file: string): Config {
       advertise: document.policy?.advertise ?? true,
       receiveOnAll: document.policy?.receive_on_all ?? false,
       directory: document.policy?.directory ?? null,
-      inputs: document.policy?.inputs ?? [],
+      inputs: document.policy?.inputs ?? ["auto"],
       stateDirectory: document.policy?.state_directory ?? systemdState() ?? DEFAULT_STATE_DIRECTORY,
     },
     classes: classConfigs(document),

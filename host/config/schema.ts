@@ -186,8 +186,8 @@ export const schema = table(
       directory,
       inputs: {
         type: "array",
-        items: { type: "string", minLength: 1, expected: 'a source such as "file:/run/inputs.json"' },
-        expected: 'a list of sources, such as ["file:/run/inputs.json"]',
+        items: { type: "string", minLength: 1, expected: 'a source such as "auto" or "file:/run/inputs.json"' },
+        expected: 'a list of sources, such as ["auto", "file:/run/inputs.json"]',
       },
       state_directory: directory,
       advertise: flag,

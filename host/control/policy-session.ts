@@ -55,6 +55,7 @@ export class PolicySession {
 
   // A path is set anew for an address or an MTU, too: policies are told of what they can see.
   #pathSet({ id, up, draining }: PathState): void {
+    this.policies.linksChanged();
     const before = this.#links.get(id);
     this.#links.set(id, { up, draining });
     if (before === undefined ? up : before.up !== up) this.policies.pathChanged(id, up);

@@ -4,7 +4,7 @@ import type { PolicyEntry } from "../policy/catalog.ts";
 import type { DecisionReport, PolicyNews } from "../policy/news.ts";
 import { type ClassStatus, type Policies, PolicyError } from "../policy/policies.ts";
 import type { ShadowStatus } from "../policy/shadow.ts";
-import { refusalText } from "../policy/words.ts";
+import { kindWord, powerWord, refusalText } from "../policy/words.ts";
 import { ApiError } from "./api-error.ts";
 import type { EventLine } from "./events.ts";
 
@@ -57,7 +57,10 @@ export interface PolicyAnswer {
   /** Folders that hold no usable policy. */
   problems: { folder: string; message: string }[];
   classes: ClassView[];
+  /** Sources of the outside that are there. */
   inputs: string[];
+  /** What they say, of paths by name. */
+  known: { machine: object; paths: Record<string, object> };
   recording: { file: string; decisions: number } | null;
 }
 
@@ -72,7 +75,20 @@ export function policyAnswer(policies: Policies, nameOf: NameOf): PolicyAnswer {
     problems: [...problems],
     classes: classViews(policies.classes, nameOf),
     inputs: policies.sources,
+    known: knownView(policies),
     recording: policies.recording,
+  };
+}
+
+/** Facts as a file would give them. */
+function knownView({ known: { machine, paths } }: Policies): PolicyAnswer["known"] {
+  const { power, ...host } = machine;
+  const views = Object.entries(paths).map(([name, { kind, ...facts }]) => {
+    return [name, kind === undefined ? facts : { kind: kindWord(kind), ...facts }] as const;
+  });
+  return {
+    machine: typeof power === "number" ? { power: powerWord(power), ...host } : host,
+    paths: Object.fromEntries(views),
   };
 }
 

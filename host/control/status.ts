@@ -94,6 +94,8 @@ export interface Status {
   connections: ConnectionStatus[];
   paths: PathStatus[];
   classes: ClassView[];
+  /** Sources of the outside that are there. */
+  inputs: string[];
 }
 
 export async function statusOf(context: ControlContext): Promise<Status> {
@@ -113,6 +115,7 @@ export async function statusOf(context: ControlContext): Promise<Status> {
     }),
     paths: pathStatuses(context.paths, snapshot.paths),
     classes: classViews(context.policies.classes, nameOf),
+    inputs: context.policies.sources,
   };
 }
 

@@ -115,10 +115,21 @@ export interface NativePolicyThread {
   close(instance: number): void;
 }
 
+/** A Wi-Fi interface that is a client (host/native/src/radio.rs). */
+export interface NativeRadio {
+  name: string;
+  associated: boolean;
+  signalDbm?: number;
+  bitrateKbps?: number;
+  beaconsLost?: number;
+}
+
 export interface Addon {
   DataPath: new () => NativeDataPath;
   PolicyThread: new (fuel: boolean, epoch: boolean) => NativePolicyThread;
   Replay: new (wasm: Uint8Array, memorySize: number, explicitChecks?: boolean) => Replay;
+  /** null: the kernel has no nl80211. */
+  readRadios(): Promise<NativeRadio[] | null>;
 }
 
 /** Where scripts/build-addon.sh puts the addon for this machine. */

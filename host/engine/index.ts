@@ -19,6 +19,7 @@ export type {
   PathSetCommand,
 } from "./commands.ts";
 export type { EngineEvent, EventKindName, ReasonName } from "./events.ts";
+export { type Radio, readRadios } from "./radio.ts";
 export {
   compilePolicy,
   type Decision,

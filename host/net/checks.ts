@@ -6,8 +6,8 @@ import { CommandError, execute } from "./execute.ts";
 
 export interface Check {
   name: string;
-  /** failed: `up` will refuse; warning: works, but not as well as it could. */
-  result: "ok" | "warning" | "failed";
+  /** failed: `up` will refuse; warning: works, but not as well as it could; absent: not here, and not needed. */
+  result: "ok" | "warning" | "failed" | "absent";
   detail: string;
   /** A command, or "" when there is nothing to mend. */
   remedy: string;

@@ -10,7 +10,9 @@ import { Catalog, type PolicyEntry } from "./catalog.ts";
 import { settingProblems } from "./check.ts";
 import type { Clock } from "./clock.ts";
 import type { ClassTerms, PolicyEngine } from "./engine-port.ts";
-import { inputOf } from "./inputs/sources.ts";
+import type { KnownInterface } from "./inputs/board.ts";
+import type { HostFacts } from "./inputs/input.ts";
+import { inputsOf } from "./inputs/sources.ts";
 import { type CompiledPolicy, type PolicySettings, PolicyStore } from "./instance.ts";
 import type { PolicyNews } from "./news.ts";
 import { QuotaLedger } from "./quota.ts";
@@ -91,7 +93,8 @@ export class Policies extends EventEmitter<PoliciesEvents> {
 
   /** Tells the engine the classes, loads their policies, and starts the sources. What breaks falls back, and is told. */
   async start(): Promise<void> {
-    await this.#situations.start(this.#config.policy.inputs.map(inputOf));
+    await this.#situations.start(inputsOf(this.#config.policy.inputs));
+    this.linksChanged();
     await this.reload(this.#config);
   }
 
@@ -118,6 +121,11 @@ export class Policies extends EventEmitter<PoliciesEvents> {
   /** Paths were added, removed or ranked anew. */
   async listed(): Promise<void> {
     await Promise.all([...this.#members.values()].map(({ runner }) => runner.renew()));
+  }
+
+  /** The interface of some path is not what it was: sources may have something to say. */
+  linksChanged(): void {
+    this.#situations.linksChanged();
   }
 
   /** A link changed. */
@@ -159,8 +167,16 @@ export class Policies extends EventEmitter<PoliciesEvents> {
     return this.#situations.quotas;
   }
 
+  /** Names of the sources of the outside that are there. */
   get sources(): string[] {
     return this.#situations.board.sources;
+  }
+
+  /** What they say of the machine, and of the paths by their names. */
+  get known(): { machine: HostFacts; paths: Record<string, Partial<KnownInterface>> } {
+    const { board } = this.#situations;
+    const paths = this.#ports.paths.configs.map((path) => [path.name, board.known(path.interface)] as const);
+    return { machine: board.machine, paths: Object.fromEntries(paths) };
   }
 
   /** File and length of the recording that runs, null = none does. */

@@ -48,6 +48,11 @@ export class Situations {
     this.#keepHouse();
   }
 
+  linksChanged(): void {
+    const { states } = this.#ports.paths;
+    this.board.linksChanged(states.map((state) => ({ name: state.interface, index: state.index })));
+  }
+
   async stop(): Promise<void> {
     this.#cancelHousekeeping();
     await this.board.stop();

@@ -1,5 +1,5 @@
 // The numbers of the policy ABI in words, for status, events and metrics.
-import { Event, OWN_REASON_FIRST, Reason, Refusal } from "./abi.ts";
+import { Event, OWN_REASON_FIRST, PathKind, Power, Reason, Refusal } from "./abi.ts";
 import type { PolicyManifest } from "./settings.ts";
 
 function wordsOf(values: Record<string, number>): ReadonlyMap<number, string> {
@@ -9,9 +9,19 @@ function wordsOf(values: Record<string, number>): ReadonlyMap<number, string> {
 const EVENTS = wordsOf(Event);
 const REASONS = wordsOf(Reason);
 const REFUSALS = wordsOf(Refusal);
+const KINDS = wordsOf(PathKind);
+const POWERS = wordsOf(Power);
 
 export function eventWord(event: number): string {
   return EVENTS.get(event) ?? `event_${event}`;
+}
+
+export function kindWord(kind: PathKind | null): string {
+  return KINDS.get(kind ?? -1) ?? "unknown";
+}
+
+export function powerWord(power: Power | null): string {
+  return POWERS.get(power ?? -1) ?? "unknown";
 }
 
 /** "none" = not refused. */

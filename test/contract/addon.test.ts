@@ -1,12 +1,13 @@
 // The native addon: wasmtime beside V8, the engine's imports, traps, and the data path against the kernel.
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SCRATCH, SLABS_START } from "../../host/engine/abi.ts";
 import { loadAddon, type Replay } from "../../host/engine/addon.ts";
+import { readRadios } from "../../host/engine/radio.ts";
 import { standIn } from "./fixtures/stand-in.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -154,6 +155,13 @@ interface KernelReport {
     stopped: string;
   };
 }
+
+test("the kernel is asked for Wi-Fi, and has some or has not", async () => {
+  const radios = await readRadios();
+  // Without a wireless stack there is no nl80211; with one there are as many clients as there are, perhaps none.
+  if (existsSync("/sys/class/ieee80211")) expect(radios).toBeInstanceOf(Array);
+  else expect(radios).toBeNull();
+});
 
 describe.skipIf(flags === undefined)("the data path against the kernel", () => {
   const directory = mkdtempSync(path.join(tmpdir(), "shunt-addon-"));

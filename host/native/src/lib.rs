@@ -10,6 +10,7 @@ mod kernel;
 mod netlink;
 mod nfqueue;
 pub mod policy;
+mod radio;
 mod raw;
 mod replay;
 mod sets;
@@ -19,9 +20,11 @@ mod trace;
 mod vm;
 
 #[cfg(test)]
+mod radio_tests;
+#[cfg(test)]
 mod shard_tests;
 
-use napi::bindgen_prelude::{Buffer, Function, Object, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, Buffer, Function, Object, Task, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsDeferred, Status};
 use napi_derive::napi;
@@ -96,6 +99,45 @@ pub struct NativeCounters {
     pub engine: Buffer,
     pub names: Vec<String>,
     pub values: Vec<f64>,
+}
+
+/// `radio::Radio`.
+#[napi(object)]
+pub struct NativeRadio {
+    pub name: String,
+    pub associated: bool,
+    pub signal_dbm: Option<i32>,
+    pub bitrate_kbps: Option<u32>,
+    pub beacons_lost: Option<u32>,
+}
+
+/// Asks the kernel on a thread of Node's pool: it answers at once, but nothing here bounds how soon.
+pub struct ReadRadios;
+
+impl Task for ReadRadios {
+    type Output = Option<Vec<radio::Radio>>;
+    type JsValue = Option<Vec<NativeRadio>>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        radio::read().map_err(|error| napi::Error::from_reason(error.to_string()))
+    }
+
+    fn resolve(&mut self, _: Env, radios: Self::Output) -> napi::Result<Self::JsValue> {
+        let native = |radio: radio::Radio| NativeRadio {
+            name: radio.name,
+            associated: radio.link.is_some(),
+            signal_dbm: radio.link.and_then(|link| link.signal_dbm).map(i32::from),
+            bitrate_kbps: radio.link.and_then(|link| link.bitrate_kbps),
+            beacons_lost: radio.link.and_then(|link| link.beacons_lost),
+        };
+        Ok(radios.map(|list| list.into_iter().map(native).collect()))
+    }
+}
+
+/// The machine's Wi-Fi interfaces that use an access point, or could. null: this kernel has no nl80211.
+#[napi]
+pub fn read_radios() -> AsyncTask<ReadRadios> {
+    AsyncTask::new(ReadRadios)
 }
 
 type EventsFunction = ThreadsafeFunction<Buffer, (), Buffer, Status, false, false, CALLS_WAITING_MAX>;

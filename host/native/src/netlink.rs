@@ -1,12 +1,13 @@
 //! Netlink as far as nfnetlink needs it: a socket, a message builder, an attribute reader.
-//! Shared by `nfqueue` and `sets`; no unsafe code.
+//! Shared by `nfqueue` and `sets`; `radio` uses the socket. No unsafe code.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
+use rustix::net::netlink::{GENERIC, NETFILTER, SocketAddrNetlink};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with, sockopt,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with, sockopt,
 };
 
 /// Octets of nlmsghdr and nfgenmsg together, which start every nfnetlink message.
@@ -24,13 +25,24 @@ pub const fn align4(length: usize) -> usize {
     (length + 3) & !3
 }
 
-/// An nfnetlink socket.
+/// A netlink socket.
 pub struct Socket(OwnedFd);
 
 impl Socket {
-    /// Opens one. EPROTONOSUPPORT means that the kernel has no nfnetlink.
+    /// Opens one for nfnetlink. EPROTONOSUPPORT means that the kernel has none.
     pub fn open() -> io::Result<Socket> {
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(NETFILTER))?;
+        Socket::of(NETFILTER)
+    }
+
+    /// Opens one for generic netlink; receiving on it fails with EAGAIN after `timeout`.
+    pub fn open_generic(timeout: Duration) -> io::Result<Socket> {
+        let socket = Socket::of(GENERIC)?;
+        sockopt::set_socket_timeout(&socket.0, sockopt::Timeout::Recv, Some(timeout))?;
+        Ok(socket)
+    }
+
+    fn of(protocol: Protocol) -> io::Result<Socket> {
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol))?;
         bind(&fd, &SocketAddrNetlink::new(0, 0))?;
         Ok(Socket(fd))
     }

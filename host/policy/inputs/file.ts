@@ -16,7 +16,10 @@ interface FileContents {
   interfaces?: Record<string, Record<string, unknown>>;
 }
 
-const NUMBERS = ["signalDbm", "slopeDbPerS", "costMicroPerGB", "quotaLeft", "energyPerByte"] as const;
+const NUMBERS = [
+  ...["signalDbm", "slopeDbPerS", "bitrateKbps"],
+  ...["costMicroPerGB", "quotaLeft", "energyPerByte"],
+] as const;
 const FLAGS = ["metered", "expensive", "captive"] as const;
 
 export class FileInput implements Input {

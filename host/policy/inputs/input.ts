@@ -10,6 +10,8 @@ export interface InterfaceFacts {
   signalDbm?: number | null;
   /** dB per second; without it the trend of the levels is taken. */
   slopeDbPerS?: number | null;
+  /** At which the radio sends, kbit/s. For people to read: policies have the rate that is really moved. */
+  bitrateKbps?: number | null;
   metered?: boolean | null;
   /** Roaming, or another tariff that costs extra. */
   expensive?: boolean | null;
@@ -37,10 +39,35 @@ export interface InputSink {
   problem(line: string): void;
 }
 
-/** One source. */
+/** An interface of a path, as rtnetlink tells of it now. */
+export interface InterfaceName {
+  name: string;
+  /** 0 = there is no such interface. */
+  index: number;
+}
+
+/** What a source finds on this machine, for `shunt doctor`. */
+export interface Finding {
+  isThere: boolean;
+  /** One line: what it says now, or what would make it say something. */
+  detail: string;
+}
+
+/** One source. None of this rejects or throws for what it finds on the machine. */
 export interface Input {
   readonly name: string;
-  /** Begins to fill the sink; resolves when what is known now is in it. */
+  /** It is on this machine; undefined = yes. */
+  readonly isThere?: boolean;
+  /** Begins to fill the sink; resolves when what can be known at once is in it. */
   start(sink: InputSink): Promise<void>;
   stop(): void | Promise<void>;
+  /** A link of some path changed: these are all paths' interfaces. */
+  linksChanged?(interfaces: readonly InterfaceName[]): void;
+}
+
+/** A source that is found by itself. */
+export interface FoundInput extends Input {
+  readonly isThere: boolean;
+  /** Looks once, without being started. */
+  look(): Promise<Finding>;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checksText } from "../../../host/cli/doctor.ts";
 import { handoverRequest, handoverText } from "../../../host/cli/handover.ts";
 import { age, bytes, connectionId, duration, table } from "../../../host/cli/options.ts";
 import { settingsOf } from "../../../host/cli/policy.ts";
@@ -170,7 +171,16 @@ const CLASS: ClassView = {
 };
 
 test("status says of each class what its policy decided, and whether it broke", () => {
-  const status = { version: VERSION, pid: 1, role: "host", queue: 5348, uptimeSeconds: 3, paths: [], connections: [] };
+  const status = {
+    version: VERSION,
+    pid: 1,
+    role: "host",
+    queue: 5348,
+    uptimeSeconds: 3,
+    paths: [],
+    connections: [],
+    inputs: [],
+  };
   const decision = {
     time: "2026-03-10T12:00:00.250Z",
     cause: "signal",
@@ -239,6 +249,7 @@ test("status marks the subflow that carries new data", () => {
     uptimeSeconds: 3,
     paths: [],
     classes: [CLASS],
+    inputs: [],
     connections: [
       {
         id: "1234abcd",
@@ -272,4 +283,9 @@ test("status marks the subflow that carries new data", () => {
   expect(text).toMatch(/^ {5}ethernet .* - {2}/m);
   expect(text).toMatch(/^ {5}mobile {4}established, stale, poisoned /m);
   expect(text).toContain("on wifi, 1 handover");
+});
+
+test("doctor shows what is absent and not needed as neither good nor bad", () => {
+  const check = { name: "input nl80211", detail: "no Wi-Fi interface", remedy: "" };
+  expect(checksText([{ ...check, result: "absent" }])).toBe("-        input nl80211: no Wi-Fi interface");
 });

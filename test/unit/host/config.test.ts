@@ -46,7 +46,7 @@ describe("a configuration", () => {
       advertise: true,
       receiveOnAll: false,
       directory: null,
-      inputs: [],
+      inputs: ["auto"],
       stateDirectory: "/var/lib/shunt",
     });
     expect(config.classes).toEqual([

@@ -195,7 +195,7 @@ describe("policies of a daemon", () => {
     const config = parseConfig(
       [
         '[[path]]\nname = "wifi"\ninterface = "wlan0"\n[[path]]\nname = "lte"\ninterface = "wwan0"\nquota = 1000',
-        `[policy]\ndirectory = "${directory}"\nstate_directory = "${directory}"`,
+        `[policy]\ndirectory = "${directory}"\nstate_directory = "${directory}"\ninputs = []`,
         '[[class]]\nname = "video"\npolicy = "calm"\nmatch = { ports = [443, "8000-8999"], uid = [5] }',
       ].join("\n"),
       "s.toml",
@@ -224,8 +224,8 @@ describe("policies of a daemon", () => {
   });
 
   test("are told with names for paths and reasons", () => {
-    const { classes, policies: known, inputs, recording } = policyAnswer(policies, nameOf);
-    expect(known.find(({ name }) => name === "calm")).toEqual({
+    const { classes, policies: offered, inputs, known, recording } = policyAnswer(policies, nameOf);
+    expect(offered.find(({ name }) => name === "calm")).toEqual({
       name: "calm",
       kind: "own",
       description: "waits",
@@ -240,7 +240,7 @@ describe("policies of a daemon", () => {
       memoryBytes: 65536,
       decision: { cause: "start", active: "lte", standby: ["wifi"], reason: "tired", refused: null, microseconds: 1 },
     });
-    expect([inputs, recording]).toEqual([[], null]);
+    expect([inputs, known, recording]).toEqual([[], { machine: {}, paths: { wifi: {}, lte: {} } }, null]);
   });
 
   test("have gauges", async () => {

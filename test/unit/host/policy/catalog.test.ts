@@ -137,7 +137,7 @@ describe("a configuration", () => {
     [
       "a source that is none",
       'inputs = ["file:relative"]\n',
-      's.toml:9: policy.inputs[1]: expected "file:" and an absolute path, found "file:relative"',
+      's.toml:9: policy.inputs[1]: expected "auto", "links", "nl80211", "wireless", "modemmanager", "power_supply", "networkmanager", or "file:" and an absolute path, found "file:relative"',
     ],
   ])("with %s is told where", (_, text, expected) => {
     expect(errors(text)[0]).toContain(expected);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Event, PathKind, Power } from "../../../../host/policy/abi.ts";
 import { InputBoard } from "../../../../host/policy/inputs/board.ts";
 import { FileInput } from "../../../../host/policy/inputs/file.ts";
+import type { InputSink } from "../../../../host/policy/inputs/input.ts";
 import { Trend } from "../../../../host/policy/inputs/trend.ts";
 import { VirtualClock } from "./world.ts";
 
@@ -12,6 +13,7 @@ let clock: VirtualClock;
 let changes: [Event, string | null][];
 let problems: string[];
 let board: InputBoard;
+let sink: InputSink;
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -22,26 +24,27 @@ beforeEach(() => {
     changed: (event, name) => changes.push([event, name]),
     problem: (line) => problems.push(line),
   });
+  sink = board.sink();
 });
 
 describe("the board", () => {
   test("puts together what sources say, and forgets what they no longer know", () => {
-    board.interface("wlan0", { signalDbm: -60, metered: true });
-    board.interface("wlan0", { kind: PathKind.WIFI });
+    sink.interface("wlan0", { signalDbm: -60, metered: true });
+    sink.interface("wlan0", { kind: PathKind.WIFI });
     expect(board.known("wlan0")).toEqual({ signalDbm: -60, metered: true, kind: PathKind.WIFI });
-    board.interface("wlan0", { signalDbm: null });
+    sink.interface("wlan0", { signalDbm: null });
     expect(board.known("wlan0")).toEqual({ metered: true, kind: PathKind.WIFI });
     expect(board.known("eth0")).toEqual({});
   });
 
   test("tells of changes that matter, and what they are about", () => {
-    board.interface("wlan0", { signalDbm: -60 });
-    board.interface("wlan0", { signalDbm: -60.4 });
-    board.interface("wlan0", { signalDbm: -61.2 });
-    board.interface("wlan0", { metered: true });
-    board.interface("wlan0", { metered: true, captive: true });
-    board.host({ batteryPermille: 900 });
-    board.host({ batteryPermille: 900, power: Power.BATTERY });
+    sink.interface("wlan0", { signalDbm: -60 });
+    sink.interface("wlan0", { signalDbm: -60.4 });
+    sink.interface("wlan0", { signalDbm: -61.2 });
+    sink.interface("wlan0", { metered: true });
+    sink.interface("wlan0", { metered: true, captive: true });
+    sink.host({ batteryPermille: 900 });
+    sink.host({ batteryPermille: 900, power: Power.BATTERY });
     expect(changes).toEqual([
       [Event.SIGNAL, "wlan0"],
       [Event.SIGNAL, "wlan0"],
@@ -52,15 +55,34 @@ describe("the board", () => {
     ]);
   });
 
+  test("believes the later source, as far as it knows something", async () => {
+    const second = board.sink();
+    second.interface("wlan0", { signalDbm: -80, metered: null });
+    sink.interface("wlan0", { signalDbm: -60, metered: true });
+    sink.host({ batteryPermille: 500, power: Power.MAINS });
+    second.host({ batteryPermille: null, power: Power.BATTERY });
+    expect(board.known("wlan0")).toEqual({ signalDbm: -80, metered: true });
+    expect(board.machine).toEqual({ batteryPermille: 500, power: Power.BATTERY });
+    // The trend is of the levels that are believed.
+    for (let i = 0; i < 5; i++) {
+      sink.interface("wlan0", { signalDbm: -60 + 3 * i });
+      second.interface("wlan0", { signalDbm: -80 - i });
+      await clock.pass(500);
+    }
+    expect(board.known("wlan0").slopeDbPerS).toBeCloseTo(-2, 5);
+    second.interface("wlan0", { signalDbm: null });
+    expect(board.known("wlan0").signalDbm).toBe(-48);
+  });
+
   test("takes the trend of the levels unless a source says it", async () => {
     for (let i = 0; i < 5; i++) {
-      board.interface("wlan0", { signalDbm: -60 - 2 * i });
+      sink.interface("wlan0", { signalDbm: -60 - 2 * i });
       await clock.pass(500);
     }
     expect(board.known("wlan0").slopeDbPerS).toBeCloseTo(-4, 5);
-    board.interface("wlan0", { slopeDbPerS: -1 });
+    sink.interface("wlan0", { slopeDbPerS: -1 });
     expect(board.known("wlan0").slopeDbPerS).toBe(-1);
-    board.interface("wlan0", { slopeDbPerS: null });
+    sink.interface("wlan0", { slopeDbPerS: null });
     expect(board.known("wlan0").slopeDbPerS).toBeCloseTo(-4, 5);
     await clock.pass(10_000);
     expect(board.known("wlan0")).toEqual({ signalDbm: -68 });
@@ -76,9 +98,14 @@ describe("the board", () => {
       },
       stop: () => {},
     };
-    await board.start([failing, other]);
+    const told: unknown[] = [];
+    await board.start([failing, { ...other, linksChanged: (interfaces) => told.push(interfaces) }]);
+    board.linksChanged([{ name: "wlan0", index: 3 }]);
+    expect(told).toEqual([[{ name: "wlan0", index: 3 }]]);
     expect([started, problems]).toEqual([true, ["input bad: no bus"]]);
     expect(board.sources).toEqual(["bad", "good"]);
+    await board.start([{ ...other, isThere: false }, other]);
+    expect(board.sources).toEqual(["good"]);
     await board.stop();
   });
 });
@@ -158,7 +185,7 @@ describe("a file", () => {
     write({ interfaces: { wwan0: { expensive: true, colour: "red", signalDbm: "loud" } } });
     await expect.poll(() => board.known("wwan0")).toEqual({ expensive: true });
     expect(board.known("wlan0")).toEqual({});
-    expect(board.machine).toEqual({ batteryPermille: null, power: null });
+    expect(board.machine).toEqual({});
   });
 
   test("that is not there yet is no complaint, nor is half a file", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PathConfig } from "../../../../host/config/config.ts";
 import { parseConfig } from "../../../../host/config/load.ts";
-import { Event, PathState } from "../../../../host/policy/abi.ts";
+import { Event, PathKind, PathState, Power } from "../../../../host/policy/abi.ts";
 import { checkPolicies } from "../../../../host/policy/check.ts";
 import type { PolicyNews } from "../../../../host/policy/news.ts";
 import { Policies, PolicyError } from "../../../../host/policy/policies.ts";
@@ -67,7 +67,9 @@ function install(name: string, script: Script, manifest: object = {}): void {
 
 /** `policy`: the insides of [policy], and tables after it. */
 function configOf(policy: string) {
-  const head = `[policy]\ndirectory = "${directory}"\nstate_directory = "${directory}"\n`;
+  // None that look at the machine that the test runs on.
+  const inputs = policy.includes("inputs =") ? "" : "inputs = []\n";
+  const head = `[policy]\ndirectory = "${directory}"\nstate_directory = "${directory}"\n${inputs}`;
   return parseConfig(`${CONFIG}${head}${policy}`, "s.toml", checkPolicies);
 }
 
@@ -122,6 +124,18 @@ describe("at the start", () => {
       ["running", "calm"],
       ["running", "calm"],
     ]);
+  });
+
+  test("what sources say is in the table, and can be asked for by the names of paths", async () => {
+    const file = join(directory, "inputs.json");
+    const wlan0 = { kind: "wifi", signalDbm: -71.5, bitrateKbps: 54_000 };
+    writeFileSync(file, JSON.stringify({ host: { power: "battery" }, interfaces: { wlan0, eth7: wlan0 } }));
+    install("calm", wants({}));
+    await start(`default = "calm"\ninputs = ["file:${file}"]\n`);
+    expect(sandbox.tables[0]?.paths[0]).toMatchObject({ kind: PathKind.WIFI, signal: -715 });
+    expect(policies.sources).toEqual([`file:${file}`]);
+    const known = { kind: PathKind.WIFI, signalDbm: -71.5, bitrateKbps: 54_000 };
+    expect(policies.known).toEqual({ machine: { power: Power.BATTERY }, paths: { wifi: known, lte: {} } });
   });
 
   test("a policy that is not built does not keep the daemon from starting: its class falls back", async () => {
