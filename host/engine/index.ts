@@ -23,6 +23,7 @@ export {
   compilePolicy,
   type Decision,
   type FaultKind,
+  isSandboxBuilt,
   type Metering,
   PolicyCode,
   PolicyFault,
