@@ -17,8 +17,8 @@ export interface Chart {
   samples: Sample[];
   from: number;
   to: number;
-  /** It does not change in between. */
-  steps: boolean;
+  /** Words for 0 and 1; null = numbers. */
+  ticks: [string, string] | null;
 }
 
 interface Kind {
@@ -48,20 +48,13 @@ export function chartsOf(timeline: Timeline): Chart[] {
   const { scenario } = timeline;
   const charts = KINDS.flatMap((kind) => {
     const shown = scenario.paths.filter((path) => isWorthwhile(kind, path));
-    const samples = shown.flatMap((path) => sampled(timeline, kind.track(path), path.config.name, kind.factor));
+    const samples = shown.flatMap((path) => sampled(timeline, kind.track(path), path.config.name, scaled(kind.factor)));
     return samples.length === 0 ? [] : [chart(kind, samples, kind.zero)];
   });
   const flags = FLAGS.flatMap(([title, track]) => {
     const shown = scenario.paths.filter((path) => track(path).some(({ value }) => value === true));
-    const samples = shown.flatMap((path) =>
-      sampled(
-        timeline,
-        track(path).map(({ atS, value }) => ({ atS, value: value === null ? null : Number(value) })),
-        path.config.name,
-        1,
-      ),
-    );
-    return samples.length === 0 ? [] : [{ ...chart({ title, unit: "1 = yes" }, samples, true), to: 1, steps: true }];
+    const samples = shown.flatMap((path) => sampled(timeline, track(path), path.config.name, Number));
+    return samples.length === 0 ? [] : [flagChart(title, samples)];
   });
   return [...charts, ...flags, ...quotas(timeline), ...ofMachine(timeline)];
 }
@@ -77,7 +70,14 @@ function isWorthwhile({ track, always }: Kind, path: ScenarioPath): boolean {
   return values.some((value) => value !== null) && (always || values.some((value) => value !== values[0]));
 }
 
-function sampled({ scenario }: Timeline, track: Track<number>, path: string | null, factor: number): Sample[] {
+const scaled = (factor: number) => (value: number) => value * factor;
+
+function sampled<T>(
+  { scenario }: Timeline,
+  track: Track<T>,
+  path: string | null,
+  number: (value: T) => number,
+): Sample[] {
   const step = scenario.durationS / SAMPLES;
   const times = [...Array.from({ length: SAMPLES }, (_, index) => index * step), scenario.durationS];
   // Just before and at each keyframe, so that a step is upright.
@@ -85,7 +85,15 @@ function sampled({ scenario }: Timeline, track: Track<number>, path: string | nu
   return times
     .filter((atS) => atS <= scenario.durationS)
     .sort((a, b) => a - b)
-    .map((atS) => ({ atS, path, value: (valueAt(track, atS) ?? Number.NaN) * factor }));
+    .map((atS) => {
+      const value = valueAt(track, atS);
+      return { atS, path, value: value === null ? Number.NaN : number(value) };
+    });
+}
+
+/** One that is either so or not. */
+function flagChart(title: string, samples: Sample[]): Chart {
+  return { title, unit: "", samples, from: 0, to: 1, ticks: ["no", "yes"] };
 }
 
 function chart({ title, unit }: Pick<Kind, "title" | "unit">, samples: Sample[], zero: boolean): Chart {
@@ -98,7 +106,7 @@ function chart({ title, unit }: Pick<Kind, "title" | "unit">, samples: Sample[],
     samples,
     from: zero ? 0 : least - room,
     to: zero ? most * 1.05 || 1 : most + room,
-    steps: false,
+    ticks: null,
   };
 }
 
@@ -114,14 +122,18 @@ function ofMachine(timeline: Timeline): Chart[] {
   const tells = (track: Track<unknown>) => track.some(({ value }) => value !== null);
   const moves = (track: Track<number>) => new Set(track.map(({ value }) => value)).size > 1;
   const of = (title: string, unit: string, track: Track<number>, factor: number) =>
-    chart({ title, unit }, sampled(timeline, track, null, factor), true);
+    chart({ title, unit }, sampled(timeline, track, null, scaled(factor)), true);
   const charts: Chart[] = [];
   if (tells(battery)) charts.push({ ...of("battery", "%", battery, 100), to: 100 });
   if (tells(power)) {
-    const onMains = power.map(({ atS, value }) => ({ atS, value: value === null ? null : Number(value === "mains") }));
-    charts.push({ ...of("on mains", "1 = yes", onMains, 1), to: 1, steps: true });
+    charts.push(
+      flagChart(
+        "on mains",
+        sampled(timeline, power, null, (value) => Number(value === "mains")),
+      ),
+    );
   }
   if (moves(kbps)) charts.push(of("class sends", "Mbit/s", kbps, 1e-3));
-  if (moves(connections)) charts.push({ ...of("connections", "", connections, 1), steps: true });
+  if (moves(connections)) charts.push(of("connections", "", connections, 1));
   return charts;
 }

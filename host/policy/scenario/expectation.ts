@@ -105,7 +105,11 @@ function splitWhen(words: string, vocabulary: Vocabulary): { head: string; when:
   if (both !== null) [when.fromS, when.toS] = [time(both), time(both, 2)];
   if (first !== null) when.fromS = time(first);
   if (last !== null) when.toS = time(last);
-  if (moment !== null) [when.fromS, when.toS] = [time(moment), time(moment)];
+  if (moment !== null) {
+    // At its very end a scenario is over already.
+    const atS = time(moment) === vocabulary.durationS ? vocabulary.durationS - 0.001 : time(moment);
+    [when.fromS, when.toS] = [atS, atS];
+  }
   const condition = / while (.+)$/.exec(rest);
   if (condition !== null) {
     when.condition = conditionOf(condition[1] as string, vocabulary);

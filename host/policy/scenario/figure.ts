@@ -13,7 +13,7 @@ import {
   UNKNOWN_COLOUR,
 } from "../../plot/svg.ts";
 import { type Chart, chartsOf, type Sample } from "./charts.ts";
-import { labelRows } from "./labels.ts";
+import { type Place, placeLabels } from "./labels.ts";
 import type { DecisionMark, Span, Timeline } from "./timeline.ts";
 import { valueAt } from "./track.ts";
 
@@ -39,22 +39,14 @@ export function timelineFigure(timeline: Timeline): string {
   const scale: Scale = (atS) => LEFT + (atS / scenario.durationS) * (WIDTH - LEFT - RIGHT);
   const document = newDocument();
   const title = `${scenario.title}: ${policy}`;
-  const parts = [
-    text(24, 34, title, 20, INK, "bold"),
-    text(24, 56, summary(timeline), 13, QUIET),
-    legend(timeline, 80),
-  ];
-  let y = HEAD_HEIGHT + 12;
-  const lanes = lanesOf(timeline, scale, y);
-  parts.push(...lanes.parts);
-  y = lanes.bottom + SECTION_GAP;
-  const marks = decisionsOf(timeline, scale, y);
-  parts.push(...marks.parts);
-  y = marks.bottom + SECTION_GAP;
-  // Rules go behind the lanes: where data changed its path, down to the last chart.
+  const head = [text(24, 34, title, 20, INK, "bold"), text(24, 56, summary(timeline), 13, QUIET), legend(timeline, 80)];
+  const lanes = lanesOf(timeline, scale, HEAD_HEIGHT + 12);
+  const marks = decisionsOf(timeline, scale, lanes.bottom + SECTION_GAP);
   const charts = chartsOf(timeline);
+  let y = marks.bottom + SECTION_GAP;
   const bottom = y + charts.length * CHART_HEIGHT;
-  for (const { atS } of timeline.moves) parts.push(rule(scale(atS), HEAD_HEIGHT + 8, bottom));
+  const moves = timeline.moves.map(({ atS }) => rule(scale(atS), HEAD_HEIGHT + 8, bottom));
+  const parts = [...head, ...lanes.parts, ...moves, ...marks.parts];
   for (const chart of charts) {
     parts.push(text(24, y + 16, chart.title, 13, INK, "bold"), text(24, y + 33, chart.unit, 12, QUIET));
     parts.push(drawChart(document, timeline, chart, y));
@@ -177,34 +169,36 @@ function decisionsOf(timeline: Timeline, scale: Scale, top: number): { parts: st
     text: labelOf(mark),
     weight: isMove(timeline, mark) ? 1 : 0,
   }));
-  const { rows, used, left } = labelRows(labels, { right: WIDTH - 8, rowsMax: LABEL_ROWS_MAX });
+  const places = placeLabels(labels, WIDTH - 8, LABEL_ROWS_MAX);
   const y = top + 6;
   const parts = [
     text(24, y + 4, "decisions", 13, INK, "bold"),
     `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}" stroke="${UNKNOWN_COLOUR}"/>`,
   ];
+  const colours = shown.map((mark) => {
+    if (isRefused(mark)) return REFUSED;
+    return mark.active === null ? INK : colourOf(timeline, mark.active);
+  });
   for (const [index, mark] of shown.entries()) {
     const x = scale(mark.atS);
-    const row = rows[index];
-    const colour = isRefused(mark) ? REFUSED : mark.active === null ? INK : colourOf(timeline, mark.active);
-    if (row !== undefined && row !== null) {
-      const base = y + 22 + row * LABEL_HEIGHT;
+    const [place, colour = INK] = [places[index], colours[index]];
+    if (place) {
+      const base = y + 22 + place.row * LABEL_HEIGHT;
       parts.push(`<line x1="${n(x)}" x2="${n(x)}" y1="${y}" y2="${base}" stroke="${colour}" stroke-opacity="0.5"/>`);
-      parts.push(
-        text(
-          Math.round(x) + 4,
-          base,
-          labels[index]?.text ?? "",
-          12,
-          colour,
-          isMove(timeline, mark) ? "bold" : "normal",
-        ),
-      );
+      parts.push(words(place, base, labels[index]?.text ?? "", colour, isMove(timeline, mark)));
     }
     parts.push(isRefused(mark) ? cross(x, y) : `<circle cx="${n(x)}" cy="${y}" r="4.5" fill="${colour}"/>`);
   }
-  if (left > 0) parts.push(text(24, y + 22, `${left} more`, 12, QUIET));
-  return { parts, bottom: y + 22 + used * LABEL_HEIGHT };
+  const left = places.filter((place) => place === null).length;
+  if (left > 0) parts.push(text(24, y + 22, `${left} without a label`, 12, QUIET));
+  const rows = Math.max(0, ...places.map((place) => (place?.row ?? -1) + 1));
+  return { parts, bottom: y + 22 + rows * LABEL_HEIGHT };
+}
+
+/** A label on white ground, so that it is read over what passes behind it. */
+function words({ fromX, toX }: Place, base: number, label: string, colour: string, bold: boolean): string {
+  const ground = `<rect x="${n(fromX + 2)}" y="${base - 12}" width="${n(toX - fromX - 6)}" height="15" fill="white" fill-opacity="0.85"/>`;
+  return ground + text(Math.round(fromX) + 4, base, label, 12, colour, bold ? "bold" : "normal");
 }
 
 function isMove(timeline: Timeline, { atS, active, changed }: DecisionMark): boolean {
@@ -216,7 +210,7 @@ function labelOf({ reason, refusal }: DecisionMark): string {
   return refusal === "none" ? reason : `${reason}: refused, ${refusal}`;
 }
 
-function drawChart(document: Document, timeline: Timeline, { samples, from, to, steps }: Chart, y: number): string {
+function drawChart(document: Document, timeline: Timeline, { samples, from, to, ticks }: Chart, y: number): string {
   const { durationS } = timeline.scenario;
   const colour = (sample: Sample) => (sample.path === null ? INK : colourOf(timeline, sample.path));
   const plot = Plot.plot({
@@ -228,7 +222,16 @@ function drawChart(document: Document, timeline: Timeline, { samples, from, to, 
     marginTop: 10,
     marginBottom: 14,
     x: { domain: [0, durationS], axis: null, grid: true },
-    y: { domain: [from, to], grid: true, ticks: 4, label: null, nice: true },
+    y:
+      ticks === null
+        ? { domain: [from, to], grid: true, ticks: 4, label: null, nice: true }
+        : {
+            domain: [from, to],
+            grid: true,
+            ticks: [0, 1],
+            tickFormat: (value: number) => ticks[value] ?? "",
+            label: null,
+          },
     marks: [
       Plot.line(samples, {
         x: "atS",
@@ -236,7 +239,6 @@ function drawChart(document: Document, timeline: Timeline, { samples, from, to, 
         z: "path",
         stroke: colour,
         strokeWidth: 1.8,
-        curve: steps ? "step-after" : "linear",
       }),
     ],
   });

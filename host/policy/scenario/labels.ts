@@ -4,53 +4,57 @@ export interface Label {
   /** Pixels. */
   x: number;
   text: string;
-  /** Those of more weight are placed first. */
+  /** Those of more weight are placed first where not all fit. */
   weight: number;
+}
+
+/** A label hangs from a line that goes up at its x; its words begin there, or end there if there is no room behind. */
+export interface Place {
+  /** From 0. */
+  row: number;
+  /** Pixels. */
+  fromX: number;
+  toX: number;
 }
 
 /** A letter of 12 pixels, a bold one. */
 const LETTER = 7.3;
 const GAP = 10;
 
-/**
- * A row for each label, from 0; null = there is none left for it. A label begins at its x and hangs from a line that goes
- * up there, which no other label may cross. `used`: rows that have labels, `left`: labels that have no row.
- */
-export function labelRows(
-  labels: readonly Label[],
-  { right, rowsMax }: { right: number; rowsMax: number },
-): { rows: (number | null)[]; used: number; left: number } {
-  const rows: (number | null)[] = labels.map(() => null);
-  const width = (label: Label) => label.text.length * LETTER + GAP;
-  const order = labels.map((_, index) => index);
-  order.sort(
-    (a, b) => (labels[b]?.weight ?? 0) - (labels[a]?.weight ?? 0) || (labels[b]?.x ?? 0) - (labels[a]?.x ?? 0),
-  );
-  for (const index of order) {
-    const label = labels[index] as Label;
-    if (label.x + width(label) > right) continue;
-    rows[index] = freeRow(label, labels, rows, rowsMax, width);
-  }
-  const placed = rows.filter((row) => row !== null);
-  return { rows, used: Math.max(-1, ...placed) + 1, left: labels.length - placed.length };
+/** Places for labels, null = there is none left. No label's line crosses the words of another. */
+export function placeLabels(labels: readonly Label[], right: number, rowsMax: number): (Place | null)[] {
+  const fromTheRight = labels.map((_, index) => index).sort((a, b) => (labels[b]?.x ?? 0) - (labels[a]?.x ?? 0));
+  const byWeight = [...fromTheRight].sort((a, b) => (labels[b]?.weight ?? 0) - (labels[a]?.weight ?? 0));
+  // From the right all fit as long as there are rows: each hangs lower than those behind it. Else weight decides.
+  const all = placesOf(labels, fromTheRight, right, rowsMax);
+  return all.includes(null) ? placesOf(labels, byWeight, right, rowsMax) : all;
 }
 
-function freeRow(
-  label: Label,
+function placesOf(
   labels: readonly Label[],
-  rows: readonly (number | null)[],
+  order: readonly number[],
+  right: number,
   rowsMax: number,
-  width: (label: Label) => number,
-): number | null {
-  const clear = (row: number) =>
-    rows.every((taken, other) => {
-      if (taken === null) return true;
-      const that = labels[other] as Label;
-      const covers = (a: Label, b: Label) => a.x <= b.x && b.x < a.x + width(a);
-      if (taken === row) return !covers(that, label) && !covers(label, that);
-      // The line of the lower one goes past the words of the upper one.
-      return taken > row ? !(that.x !== label.x && covers(label, that)) : !(that.x !== label.x && covers(that, label));
-    });
-  for (let row = 0; row < rowsMax; row++) if (clear(row)) return row;
-  return null;
+): (Place | null)[] {
+  const places: (Place | null)[] = labels.map(() => null);
+  const taken: { x: number; place: Place }[] = [];
+  for (const index of order) {
+    const { x, text } = labels[index] as Label;
+    const width = text.length * LETTER + GAP;
+    const [fromX, toX] = x + width <= right ? [x, x + width] : [x - width, x];
+    const rows = Array.from({ length: rowsMax }, (_, row) => ({ row, fromX, toX }));
+    const place = rows.find((candidate) => taken.every((other) => isClear(x, candidate, other)));
+    if (place === undefined) continue;
+    places[index] = place;
+    taken.push({ x, place });
+  }
+  return places;
+}
+
+function isClear(x: number, place: Place, other: { x: number; place: Place }): boolean {
+  const { place: that } = other;
+  if (that.row === place.row) return place.toX <= that.fromX || that.toX <= place.fromX;
+  // The line of the lower one goes past the words of the upper one.
+  const [line, words] = that.row > place.row ? [other.x, place] : [x, that];
+  return line <= words.fromX || words.toX <= line;
 }
