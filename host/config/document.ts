@@ -11,6 +11,8 @@ export interface ReadDocument<T> {
   document: T;
   problems: ConfigProblem[];
   report: Report;
+  /** A problem of a key, not reported yet. */
+  problemAt(key: KeyPath, message: string): ConfigProblem;
 }
 
 /**
@@ -28,14 +30,15 @@ export function readDocument<T>(text: string, file: string, hasShape: ValidateFu
   }
   const positions = Positions.of(text);
   const problems: ConfigProblem[] = [];
-  const report = (path: KeyPath, message: string): void => {
-    problems.push({ file, line: positions.line(path), key: keyText(path), message });
+  const problemAt = (path: KeyPath, message: string): ConfigProblem => {
+    return { file, line: positions.line(path), key: keyText(path), message };
   };
+  const report = (path: KeyPath, message: string): void => void problems.push(problemAt(path, message));
   if (!hasShape(document)) {
     reportShape(hasShape.errors ?? [], document, report);
     throw new ConfigError(problems);
   }
-  return { document, problems, report };
+  return { document, problems, report, problemAt };
 }
 
 function keyText(path: KeyPath): string {

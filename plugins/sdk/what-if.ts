@@ -283,8 +283,10 @@ export class World {
   }
 }
 
-/** Where scripts/build-policies.ts puts the shipped policy of this folder. */
+/** The module of a policy's folder: beside its source, or, of a shipped one, where scripts/build-policies.ts puts it. */
 function moduleOf(folder: string): string {
+  const own = join(folder, "policy.wasm");
+  if (existsSync(own)) return own;
   const build = join(dirname(fileURLToPath(import.meta.url)), "../../build/policies");
   return join(build, `${basename(resolve(folder))}.wasm`);
 }
@@ -294,7 +296,7 @@ export function isMissing(folder: string): boolean {
   return process.env.ALL_POLICIES === undefined && !existsSync(moduleOf(folder));
 }
 
-/** Makes worlds for the shipped policy in this folder. */
+/** Makes worlds for the policy in this folder. */
 export function worldOf(folder: string): (options: WorldOptions) => World {
   const manifest = JSON.parse(readFileSync(join(folder, "policy.json"), "utf8")) as PolicyManifest;
   return (options) => World.start(readFileSync(moduleOf(folder)), manifest, options);

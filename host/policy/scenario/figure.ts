@@ -179,20 +179,21 @@ function decisionsOf(timeline: Timeline, scale: Scale, top: number): { parts: st
     if (isRefused(mark)) return REFUSED;
     return mark.active === null ? INK : colourOf(timeline, mark.active);
   });
+  const labelled: string[] = [];
   for (const [index, mark] of shown.entries()) {
     const x = scale(mark.atS);
     const [place, colour = INK] = [places[index], colours[index]];
     if (place) {
       const base = y + 22 + place.row * LABEL_HEIGHT;
       parts.push(`<line x1="${n(x)}" x2="${n(x)}" y1="${y}" y2="${base}" stroke="${colour}" stroke-opacity="0.5"/>`);
-      parts.push(words(place, base, labels[index]?.text ?? "", colour, isMove(timeline, mark)));
+      labelled.push(words(place, base, labels[index]?.text ?? "", colour, isMove(timeline, mark)));
     }
     parts.push(isRefused(mark) ? cross(x, y) : `<circle cx="${n(x)}" cy="${y}" r="4.5" fill="${colour}"/>`);
   }
   const left = places.filter((place) => place === null).length;
   if (left > 0) parts.push(text(24, y + 22, `${left} without a label`, 12, QUIET));
   const rows = Math.max(0, ...places.map((place) => (place?.row ?? -1) + 1));
-  return { parts, bottom: y + 22 + rows * LABEL_HEIGHT };
+  return { parts: [...parts, ...labelled], bottom: y + 22 + rows * LABEL_HEIGHT };
 }
 
 /** A label on white ground, so that it is read over what passes behind it. */

@@ -21,11 +21,11 @@ export interface Place {
 const LETTER = 7.3;
 const GAP = 10;
 
-/** Places for labels, null = there is none left. No label's line crosses the words of another. */
+/** Places for labels, null = there is none left. A label's line crosses the words of another only where it must. */
 export function placeLabels(labels: readonly Label[], right: number, rowsMax: number): (Place | null)[] {
   const fromTheRight = labels.map((_, index) => index).sort((a, b) => (labels[b]?.x ?? 0) - (labels[a]?.x ?? 0));
   const byWeight = [...fromTheRight].sort((a, b) => (labels[b]?.weight ?? 0) - (labels[a]?.weight ?? 0));
-  // From the right all fit as long as there are rows: each hangs lower than those behind it. Else weight decides.
+  // From the right most fit as long as there are rows: each hangs lower than those behind it. Else weight decides.
   const all = placesOf(labels, fromTheRight, right, rowsMax);
   return all.includes(null) ? placesOf(labels, byWeight, right, rowsMax) : all;
 }
@@ -43,7 +43,10 @@ function placesOf(
     const width = text.length * LETTER + GAP;
     const [fromX, toX] = x + width <= right ? [x, x + width] : [x - width, x];
     const rows = Array.from({ length: rowsMax }, (_, row) => ({ row, fromX, toX }));
-    const place = rows.find((candidate) => taken.every((other) => isClear(x, candidate, other)));
+    const place =
+      rows.find((candidate) =>
+        taken.every((other) => isFree(candidate, other.place) && isClear(x, candidate, other)),
+      ) ?? rows.find((candidate) => taken.every((other) => isFree(candidate, other.place)));
     if (place === undefined) continue;
     places[index] = place;
     taken.push({ x, place });
@@ -51,9 +54,13 @@ function placesOf(
   return places;
 }
 
+function isFree(place: Place, other: Place): boolean {
+  return place.row !== other.row || place.toX <= other.fromX || other.toX <= place.fromX;
+}
+
 function isClear(x: number, place: Place, other: { x: number; place: Place }): boolean {
   const { place: that } = other;
-  if (that.row === place.row) return place.toX <= that.fromX || that.toX <= place.fromX;
+  if (that.row === place.row) return true;
   // The line of the lower one goes past the words of the upper one.
   const [line, words] = that.row > place.row ? [other.x, place] : [x, that];
   return line <= words.fromX || words.toX <= line;

@@ -40,13 +40,13 @@ export function loadScenario(file: string): Scenario {
 
 /** Checks the text of a file. Throws ConfigError. */
 export function parseScenario(text: string, file: string): Scenario {
-  const { document, problems, report } = readDocument(text, file, isScenarioFile);
-  const scenario = complete(document, file, report);
+  const { document, problems, report, problemAt } = readDocument(text, file, isScenarioFile);
+  const scenario = { ...complete(document, file, report), problemAt };
   if (problems.length > 0) throw new ConfigError(problems);
   return scenario;
 }
 
-function complete(document: ScenarioFile, file: string, report: Report): Scenario {
+function complete(document: ScenarioFile, file: string, report: Report): Omit<Scenario, "problemAt"> {
   const names = document.path.map(({ name }) => name);
   for (const [index, name] of names.entries()) {
     if (names.indexOf(name) < index) report(["path", index, "name"], `"${name}" is already the name of another path`);

@@ -1,6 +1,8 @@
 // What a scenario file says: a world of paths over time, and what a policy is expected to do in it. docs/SCENARIOS.md
 // describes the file, load.ts reads it.
 import type { PathConfig, SettingValue } from "../../config/config.ts";
+import type { ConfigProblem } from "../../config/error.ts";
+import type { KeyPath } from "../../config/positions.ts";
 import type { FileContents } from "../inputs/file.ts";
 import type { Expectation } from "./expectation.ts";
 import { type Track, valueAt } from "./track.ts";
@@ -61,6 +63,8 @@ export interface Scenario {
   expect: Expectation[];
   /** By the name of the policy: those that the scenario is meant for; empty = any. */
   policies: Map<string, PolicyTerms>;
+  /** What is wrong with a key of the file, for a ConfigError. */
+  problemAt(key: KeyPath, message: string): ConfigProblem;
 }
 
 /** Sources tell what they know this often, and at once when a keyframe says something new. */
