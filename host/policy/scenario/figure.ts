@@ -18,7 +18,7 @@ import type { DecisionMark, Span, Timeline } from "./timeline.ts";
 import { valueAt } from "./track.ts";
 
 const WIDTH = 1040;
-const LEFT = 132;
+const LEFT = 148;
 const RIGHT = 24;
 const HEAD_HEIGHT = 96;
 const LANE_HEIGHT = 30;
