@@ -1,5 +1,5 @@
-// A TOML document that is to have the shape of a schema: syntax (smol-toml) and shape (ajv). Every problem is reported with
-// file, line, key and what was expected.
+// A TOML document that is to have the shape of a schema: syntax (smol-toml) and shape (ajv). Every problem is reported
+// with file, line, key and what was expected.
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { parse, TomlError } from "smol-toml";
 import { ConfigError, type ConfigProblem } from "./error.ts";

@@ -1,5 +1,5 @@
-// What authors of policies are promised: the shipped policies keep what the shipped scenarios expect, a new policy is green
-// at once in every language, and the guide's commands do what the guide says.
+// What authors of policies are promised: the shipped policies keep what the shipped scenarios expect, a new policy is
+// green at once in every language, and the guide's commands do what the guide says.
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

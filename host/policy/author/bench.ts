@@ -1,4 +1,4 @@
-// `shunt policy bench`: what a decision costs in the daemon's sandbox, with the limits that the daemon sets and without.
+// `shunt policy bench`: what a decision costs in the daemon's sandbox, with the daemon's limits and without.
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { compilePolicy, isSandboxBuilt, type Metering, PolicyInstance } from "../../engine/index.ts";

@@ -1,5 +1,5 @@
-// How a policy's folder finds the Shunt that it is made for: by two links in its node_modules, so that its compiler, its
-// tests, its editor and `npm test` look where they always look. No package is downloaded.
+// How a policy's folder finds the Shunt that it is made for: by two links in its node_modules, so that its compiler,
+// its tests, its editor and `npm test` look where they always look. No package is downloaded.
 import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SHIPPED_DIRECTORY } from "../catalog.ts";

@@ -1,4 +1,4 @@
-// `shunt policy test`: builds a policy of one's own, runs its tests, plays scenarios to it, and draws what came of them.
+// `shunt policy test`: builds a policy of one's own, runs its tests, plays scenarios to it, and draws what it did.
 import { spawnSync } from "node:child_process";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";

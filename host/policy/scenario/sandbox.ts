@@ -1,5 +1,5 @@
-// Where a scenario's policy runs: in the daemon's own sandbox if it is built, else under V8, where the same module makes the
-// same decisions without a budget.
+// Where a scenario's policy runs: in the daemon's own sandbox if it is built, else under V8, where the same module
+// makes the same decisions without a budget.
 
 import { Instance } from "../../../plugins/sdk/instance.ts";
 import { compilePolicy, isSandboxBuilt, PolicyInstance } from "../../engine/index.ts";

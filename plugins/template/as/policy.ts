@@ -1,7 +1,7 @@
 // NEW-POLICY: say here in one line what it is for.
 //
-// Promise: new data goes by the path that the class prefers most, but a radio weaker than `weak_dbm` for `hold_ms` comes
-// after all others until it is stronger again for as long.
+// Promise: new data goes by the path that the class prefers most, but a radio weaker than `weak_dbm` for `hold_ms`
+// comes after all others until it is stronger again for as long.
 //
 // This is a starting point that works: change it bit by bit, and `shunt policy test` after each.
 import { Path, pathAt, pathCount, setting, Status, UNKNOWN_I16 } from "shunt/plugins/sdk/as/policy";

@@ -1,5 +1,5 @@
-// Scenarios: how a file is read, what a sentence means, how the made-up data path behaves, and that no words of a picture
-// cover others.
+// Scenarios: how a file is read, what a sentence means, how the made-up data path behaves, and that no words of a
+// picture cover others.
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../../../../host/config/error.ts";
 import { PathFlag } from "../../../../host/policy/abi.ts";
