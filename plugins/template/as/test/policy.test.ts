@@ -14,7 +14,10 @@ test("a weak radio is left after the hold", () => {
   world.advance(4000);
   assert.equal(world.active, "wifi");
   world.advance(2000);
-  assert.deepEqual(world.moves.map(({ to, reason }) => [to, reason]), [["lte", "STRONGER"]]);
+  assert.deepEqual(
+    world.moves.map(({ to, reason }) => [to, reason]),
+    [["lte", "STRONGER"]],
+  );
 });
 
 test("a radio that breaks is left at once", () => {
