@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { PolicyAnswer } from "../control/policy.ts";
 import { type CommonOptions, client, command, group, print, table } from "./options.ts";
 import { Failed, WrongUse } from "./outcome.ts";
-import { reservedCommand } from "./reserved.ts";
+import { authorCommands } from "./policy-author.ts";
 
 interface UseOptions extends CommonOptions {
   class?: string;
@@ -20,16 +20,16 @@ interface ReplayOptions extends CommonOptions {
   config?: string;
 }
 
-/** `shunt policy list|use|record|replay`, and the names of what is to come. */
+/** `shunt policy list|use|record|replay`, and what authors need: `new|build|test|bench`. */
 export function policyCommand(): Command {
-  const policy = group("policy", "list and change policies, record and replay what they decide");
+  const policy = group("policy", "list and change policies, record and replay what they decide, write your own");
   policy.addCommand(
     command("list", "list the policies and who uses them").action(async (options: CommonOptions) => {
       print(options, await client(options).call<PolicyAnswer>("GET", "/v1/policy"), policyText);
     }),
   );
   for (const made of [useCommand(), recordCommand(), replayCommand()]) policy.addCommand(made);
-  for (const name of ["new", "test", "bench"]) policy.addCommand(reservedCommand(name), { hidden: true });
+  for (const made of authorCommands()) policy.addCommand(made);
   return policy;
 }
 
@@ -54,6 +54,11 @@ function useCommand(): Command {
     .option("--shadow", "beside the policy in force: tell only where it would decide otherwise")
     .option("--set <name=value...>", "a setting of the policy; default: the configuration's")
     .action(async (name: string, options: UseOptions) => {
+      if (name.includes("/")) {
+        const remedy =
+          "link the folder into the directory that policy.directory of shunt.toml names, and give its name";
+        throw new WrongUse(`"${name}" is a folder, and the daemon knows policies by their names; ${remedy}`);
+      }
       const body = {
         policy: name,
         class: options.class,

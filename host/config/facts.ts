@@ -14,7 +14,7 @@ const UNITS: Record<string, number> = {
 };
 
 /** 500 or "20 GB" in octets. */
-function octets(entry: number | string): number {
+export function octets(entry: number | string): number {
   if (typeof entry === "number") return entry;
   const [, number, unit] = /^([0-9.]+) ?(\w+)$/.exec(entry) ?? [];
   return Math.round(Number(number) * (UNITS[unit ?? ""] ?? 1));

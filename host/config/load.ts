@@ -1,9 +1,8 @@
-// From a file to a Config. Three steps: TOML syntax (smol-toml), shape (ajv with schema.ts), sense (here). Every
+// From a file to a Config. Three steps: TOML syntax and shape (document.ts with schema.ts), sense (here). Every
 // problem found is reported, each with file, line, key and what was expected.
 import { readFileSync } from "node:fs";
 import { isIPv4, isIPv6 } from "node:net";
-import { Ajv, type ErrorObject } from "ajv";
-import { parse, TomlError } from "smol-toml";
+import { Ajv } from "ajv";
 import { classConfigs, isPrefix, reportClasses } from "./classes.ts";
 import {
   type Config,
@@ -17,11 +16,11 @@ import {
   DEFAULT_SUBFLOWS_PER_CONNECTION,
   NATIVE_POLICY,
 } from "./config.ts";
-import { ConfigError, type ConfigProblem } from "./error.ts";
+import { readDocument } from "./document.ts";
+import { ConfigError } from "./error.ts";
 import { pathFacts } from "./facts.ts";
 import { portRange, reportRange } from "./ports.ts";
-import { type KeyPath, Positions } from "./positions.ts";
-import { type Report, reportPathNames, suggestion } from "./report.ts";
+import { type Report, reportPathNames } from "./report.ts";
 import { type ConfigFile, schema } from "./schema.ts";
 
 const ajv = new Ajv({
@@ -54,80 +53,12 @@ export function loadConfig(file: string, check: ConfigCheck = () => {}): Config 
 
 /** Checks the text of a file. Throws ConfigError. */
 export function parseConfig(text: string, file: string, check: ConfigCheck = () => {}): Config {
-  let document: unknown;
-  try {
-    document = parse(text);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const message = (error.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
-    throw new ConfigError([{ file, line: error.line, key: "", message: `not valid TOML: ${message}` }]);
-  }
-  const positions = Positions.of(text);
-  const problems: ConfigProblem[] = [];
-  const report = (path: KeyPath, message: string): void => {
-    problems.push({ file, line: positions.line(path), key: keyText(path), message });
-  };
-  if (!isConfigFile(document)) {
-    reportShape(isConfigFile.errors ?? [], document, report);
-    throw new ConfigError(problems);
-  }
+  const { document, problems, report } = readDocument(text, file, isConfigFile);
   const config = complete(document, file);
   reportSense(document, config, report);
   if (problems.length === 0) check(config, report);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
-}
-
-function keyText(path: KeyPath): string {
-  return path.map((part, i) => (typeof part === "number" ? `[${part + 1}]` : i === 0 ? part : `.${part}`)).join("");
-}
-
-function reportShape(errors: ErrorObject[], document: unknown, report: Report): void {
-  const seen = new Set<string>();
-  for (const error of errors) {
-    const path = pointerPath(error.instancePath, document);
-    const properties = Object.keys((error.parentSchema as { properties?: object })?.properties ?? {});
-    if (error.keyword === "additionalProperties") {
-      const name = String(error.params.additionalProperty);
-      report([...path, name], `unknown key${suggestion(name, properties)}`);
-    } else if (error.keyword === "required") {
-      const name = String(error.params.missingProperty);
-      const expected = expectedText(error.parentSchema, name);
-      report(path, `key "${name}" is missing${expected}`);
-    } else {
-      // A list entry that fits no alternative yields an error per alternative: one is enough.
-      const place = error.instancePath;
-      const expected = (error.parentSchema as { expected?: string })?.expected;
-      if (seen.has(place) || expected === undefined || error.schemaPath.includes("/anyOf/")) continue;
-      seen.add(place);
-      report(path, `expected ${expected}, found ${valueText(error.data)}`);
-    }
-  }
-}
-
-function expectedText(parent: unknown, name: string): string {
-  const properties = (parent as { properties?: Record<string, { expected?: string }> })?.properties;
-  const expected = properties?.[name]?.expected;
-  return expected === undefined ? "" : `; expected ${expected}`;
-}
-
-/** Instance path of ajv ("/path/0/name") with numbers for the indices of lists. */
-function pointerPath(pointer: string, document: unknown): (string | number)[] {
-  const path: (string | number)[] = [];
-  let value: unknown = document;
-  for (const part of pointer.split("/").slice(1)) {
-    const name = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    path.push(Array.isArray(value) ? Number(name) : name);
-    value = (value as Record<string, unknown>)?.[name];
-  }
-  return path;
-}
-
-function valueText(value: unknown): string {
-  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
-  if (value instanceof Date) return "a date";
-  if (typeof value === "object" && value !== null) return "a table";
-  return JSON.stringify(value) ?? "nothing";
 }
 
 function complete(document: ConfigFile, file: string): Config {

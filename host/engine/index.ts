@@ -24,6 +24,7 @@ export {
   compilePolicy,
   type Decision,
   type FaultKind,
+  isSandboxBuilt,
   type Metering,
   PolicyCode,
   PolicyFault,

@@ -2,7 +2,13 @@
 // process, and instances of it decide on the policy thread, within a budget (docs/decisions/0301-policy-sandbox.md).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { loadAddon, type NativePolicyOutcome, type NativePolicyThread, policyCompilerPath } from "./addon.ts";
+import {
+  addonPath,
+  loadAddon,
+  type NativePolicyOutcome,
+  type NativePolicyThread,
+  policyCompilerPath,
+} from "./addon.ts";
 
 /** Octets of a module at most; host/native/src/policy/limits.rs has the same number. */
 const MODULE_MAX = 256 << 10;
@@ -82,6 +88,11 @@ export class PolicyCode {
     this.bytes = bytes;
     this.metering = metering;
   }
+}
+
+/** Whether policies can be compiled and run here. */
+export function isSandboxBuilt(): boolean {
+  return existsSync(addonPath()) && existsSync(policyCompilerPath());
 }
 
 const machineCode = new WeakMap<PolicyCode, Uint8Array>();

@@ -36,13 +36,15 @@ const NATIVE: PolicyEntry = {
 const ROOT = join(import.meta.dirname, "..", "..");
 export const SHIPPED_DIRECTORY = join(ROOT, "plugins");
 const SHIPPED_MODULES = join(ROOT, "build", "policies");
+/** What a policy may be called. */
+export const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/;
 /** Folders of plugins/ that hold no policy. */
-const NO_POLICIES = new Set(["sdk", "template"]);
+const NO_POLICIES = new Set(["sdk", "template", "scenarios"]);
 
 const isManifest = new Ajv({ allowUnionTypes: true }).compile<PolicyManifest>({
   type: "object",
   properties: {
-    name: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$" },
+    name: { type: "string", pattern: POLICY_NAME.source },
     description: { type: "string" },
     reasons: { type: "array", items: { type: "string" } },
     settings: {
@@ -120,7 +122,8 @@ function scan(directory: string, kind: "shipped" | "own", problems: CatalogProbl
   });
 }
 
-function readPolicy(folder: string, name: string, kind: "shipped" | "own"): PolicyEntry {
+/** The policy of a folder. Throws an Error of one line if it is none. */
+export function readPolicy(folder: string, name: string, kind: "shipped" | "own"): PolicyEntry {
   const manifest: unknown = JSON.parse(readFileSync(join(folder, "policy.json"), "utf8"));
   if (!isManifest(manifest)) {
     const error = isManifest.errors?.[0];

@@ -18,14 +18,6 @@ export interface CompiledPolicy {
   code: unknown;
 }
 
-/** Settings of a class for its policy. */
-export interface PolicySettings {
-  /** The CONFIG region. */
-  octets: Uint8Array;
-  /** The setting `probe_ms`, which the host reads: how often idle paths are measured; 0 = never. */
-  probeMs: number;
-}
-
 /** A decision that came out well, and its intent. */
 export interface GoodDecision {
   decision: Decision;

@@ -13,13 +13,13 @@ import type { ClassTerms, PolicyEngine } from "./engine-port.ts";
 import type { KnownInterface } from "./inputs/board.ts";
 import type { HostFacts } from "./inputs/input.ts";
 import { inputsOf } from "./inputs/sources.ts";
-import { type CompiledPolicy, type PolicySettings, PolicyStore } from "./instance.ts";
+import { type CompiledPolicy, PolicyStore } from "./instance.ts";
 import type { PolicyNews } from "./news.ts";
 import { QuotaLedger } from "./quota.ts";
 import { Recorder } from "./recorder.ts";
 import { ClassRunner, type RunnerStatus } from "./runner.ts";
 import type { SandboxPort } from "./sandbox-port.ts";
-import { encodeSettings } from "./settings.ts";
+import { type PolicySettings, policySettings } from "./settings.ts";
 import { Situations } from "./situations.ts";
 import type { Cause } from "./table.ts";
 
@@ -55,9 +55,6 @@ export interface UseRequest {
   class: string;
   settings?: Record<string, SettingValue> | undefined;
 }
-
-/** A setting of this name is read by the host, too (ClassTerms.probeMs). */
-const PROBE_SETTING = "probe_ms";
 
 interface PoliciesEvents {
   news: [PolicyNews];
@@ -343,10 +340,7 @@ export class Policies extends EventEmitter<PoliciesEvents> {
   }
 
   #encode({ manifest }: PolicyEntry, values: Record<string, SettingValue>): PolicySettings {
-    if (manifest === null) return { octets: new Uint8Array(0), probeMs: 0 };
-    const octets = encodeSettings(manifest, values, (name) => this.#ports.paths.byName(name)?.id);
-    const probe = manifest.settings.find((setting) => setting.name === PROBE_SETTING);
-    return { octets, probeMs: probe === undefined ? 0 : Number(values[PROBE_SETTING] ?? probe.default ?? 0) };
+    return policySettings(manifest, values, (name) => this.#ports.paths.byName(name)?.id);
   }
 }
 

@@ -8,19 +8,13 @@ import { Event, Refusal } from "./abi.ts";
 import type { Clock } from "./clock.ts";
 import type { ClassTerms, IntentOutcome, PolicyEngine } from "./engine-port.ts";
 import { Guard, isNonsense, type Plan, type Verdict } from "./guard.ts";
-import {
-  type CompiledPolicy,
-  decideOnce,
-  type GoodDecision,
-  InstanceFault,
-  instanceFault,
-  type PolicySettings,
-} from "./instance.ts";
+import { type CompiledPolicy, decideOnce, type GoodDecision, InstanceFault, instanceFault } from "./instance.ts";
 import type { DecisionReport, NewsBody } from "./news.ts";
 import type { Recorder } from "./recorder.ts";
 import type { TableRecord } from "./records.ts";
 import type { PolicyInstancePort, SandboxPort } from "./sandbox-port.ts";
 import { Schedule } from "./schedule.ts";
+import type { PolicySettings } from "./settings.ts";
 import { Shadow, type ShadowStatus } from "./shadow.ts";
 import { type Cause, type Situation, tableOctets, tableOf } from "./table.ts";
 import { Voice } from "./voice.ts";

@@ -66,6 +66,29 @@ export function encodeSettings(
   return octets;
 }
 
+/** Settings of a class for its policy. */
+export interface PolicySettings {
+  /** The CONFIG region. */
+  octets: Uint8Array;
+  /** The setting `probe_ms`, which the host reads: how often idle paths are measured; 0 = never. */
+  probeMs: number;
+}
+
+/** A setting of this name is read by the host, too (ClassTerms.probeMs). */
+const PROBE_SETTING = "probe_ms";
+
+/** Checked settings as both read them, the policy and the host; `manifest`: null = the policy has none. */
+export function policySettings(
+  manifest: PolicyManifest | null,
+  values: Readonly<Record<string, SettingValue>>,
+  pathId: (name: string) => number | undefined,
+): PolicySettings {
+  if (manifest === null) return { octets: new Uint8Array(0), probeMs: 0 };
+  const probe = manifest.settings.find((setting) => setting.name === PROBE_SETTING);
+  const probeMs = probe === undefined ? 0 : Number(values[PROBE_SETTING] ?? probe.default ?? 0);
+  return { octets: encodeSettings(manifest, values, pathId), probeMs };
+}
+
 function settingNumber(
   { name, type }: PolicySetting,
   value: SettingValue,

@@ -95,8 +95,7 @@ export class Situations {
   }
 
   /** An event of the engine: some say what the figures will only show later. */
-  heard(event: EngineEvent): void {
-    const { kind, path, timeUs, value } = event;
+  heard({ kind, path, timeUs, value }: Pick<EngineEvent, "kind" | "path" | "timeUs" | "value">): void {
     if (path === 0) return;
     if (kind === "subflow_stale") {
       if (value === 1) this.#staleSinceUs.set(path, timeUs);

@@ -32,6 +32,8 @@ export interface Situation {
   machine: HostFacts;
   /** Path that a manual handover holds the class on, 0 = none. */
   pinned: number;
+  /** For policies that draw lots; undefined = drawn from the machine's. */
+  entropy?: bigint | undefined;
 }
 
 /** Why a decision is asked for. */
@@ -48,7 +50,7 @@ export function tableOf(situation: Situation, cause: Cause, lastRefusal: Refusal
   const paths = situation.paths.map((path) => pathRecord(path, situation.pinned));
   return {
     nowUs,
-    entropy: randomBytes(8).readBigUInt64LE(),
+    entropy: situation.entropy ?? randomBytes(8).readBigUInt64LE(),
     event: cause.event,
     eventPathId: cause.path,
     classId,

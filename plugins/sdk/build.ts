@@ -6,12 +6,12 @@
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const SDK = dirname(fileURLToPath(import.meta.url));
-const ROOT = join(SDK, "../..");
+const ROOT = join(SDK, "../../");
 const run = promisify(execFile);
 
 export type Language = "AssemblyScript" | "C" | "Rust";
@@ -45,21 +45,22 @@ async function compile(command: string, options: string[], cwd: string, missing:
   } catch (error) {
     const { code, stderr, stdout } = error as { code?: string | number; stderr?: string; stdout?: string };
     if (code === "ENOENT") throw new CompilerMissing(missing);
-    throw new Error(`${command} failed:\n${stderr || stdout || String(error)}`);
+    throw new Error(`${basename(command)} failed:\n${stderr || stdout || String(error)}`);
   }
 }
 
 async function buildAssemblyScript(folder: string, output: string): Promise<string> {
   const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
   const config = ["--config", join(SDK, "as/asconfig.json"), "--target", "policy"];
-  return compile(process.execPath, [asc, join(folder, "policy.ts"), ...config, "--outFile", output], ROOT, "");
+  // From the policy's own folder, whose node_modules are then found.
+  return compile(process.execPath, [asc, "policy.ts", ...config, "--outFile", resolve(output)], folder, "");
 }
 
 async function buildC(folder: string, output: string): Promise<string> {
   // A module without a start function or a C library: the ABI's exports are marked in the source.
   const link = ["--no-entry", "--strip-all", "-z,stack-size=16384"].map((option) => `-Wl,${option}`);
   const options = ["--target=wasm32", "-std=c11", "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"];
-  const files = [`-I${join(SDK, "c")}`, join(folder, "policy.c"), "-o", output];
+  const files = [`-I${join(SDK, "c")}`, "policy.c", "-o", resolve(output)];
   const missing = "clang and wasm-ld are missing; run as root: apt-get install -y clang lld";
   if (!(await has("wasm-ld", ["--version"]))) throw new CompilerMissing(missing);
   return compile("clang", [...options, ...link, ...files], folder, missing);
@@ -67,7 +68,7 @@ async function buildC(folder: string, output: string): Promise<string> {
 
 async function buildRust(folder: string, output: string): Promise<string> {
   const missing = "Rust for WebAssembly is missing; run: rustup target add wasm32-unknown-unknown";
-  const target = join(ROOT, "build/policies/target");
+  const target = folder.startsWith(ROOT) ? join(ROOT, "build/policies/target") : join(folder, "target");
   if (!(await hasRustTarget())) throw new CompilerMissing(missing);
   const options = ["build", "--quiet", "--release", "--locked", "--offline", "--target", "wasm32-unknown-unknown"];
   const warnings = await compile("cargo", [...options, "--target-dir", target], folder, missing);

@@ -13,8 +13,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as abi from "../../host/policy/abi.ts";
-import { type IntentRecord, type PathRecord, readIntent, tableSize, writeTable } from "../../host/policy/records.ts";
+import { type IntentRecord, type PathRecord, tableSize, writeTable } from "../../host/policy/records.ts";
 import { encodeSettings, ownReason, type PolicyManifest, type SettingValue } from "../../host/policy/settings.ts";
+import { Instance, nameOf } from "./instance.ts";
 
 /** A path of the world: a record with a name; id and state are given if left out (in order from 1; UP). */
 export type WorldPath = Partial<Omit<PathRecord, "id">> & { name: string; id?: number };
@@ -52,17 +53,6 @@ export interface Move {
   reason: string;
 }
 
-interface Exports {
-  memory: WebAssembly.Memory;
-  shunt_policy_abi_1(): number;
-  region(kind: number, size: number): number;
-  init(configLength: number): number;
-  decide(): number;
-  save?(): number;
-  load?(length: number): number;
-  _initialize?(): void;
-}
-
 /** Where the world's clock starts: at no round number, and not at 0. */
 const EPOCH_US = 1_000_123_456;
 const TICK_MS = 1000;
@@ -71,60 +61,6 @@ type NamedPath = PathRecord & { name: string };
 
 /** A change of a path or of the machine, as one call of set() makes it. */
 export type PathChange = Partial<Omit<PathRecord, "id">>;
-
-function nameOf(values: Record<string, number>, value: number): string | undefined {
-  return Object.entries(values).find(([, number]) => number === value)?.[0];
-}
-
-/** A policy's instance, called as the ABI says. */
-export class Instance {
-  readonly log: string[] = [];
-  #exports: Exports;
-
-  constructor(module: WebAssembly.Module, settings: Uint8Array, state?: Uint8Array) {
-    const shunt = { log: (_level: number, at: number, length: number) => this.#logged(at, length) };
-    const env = { abort: () => this.log.push("abort") };
-    this.#exports = new WebAssembly.Instance(module, { shunt, env }).exports as unknown as Exports;
-    this.#exports._initialize?.();
-    this.#exports.shunt_policy_abi_1();
-    this.#octets(abi.Region.CONFIG, settings.length).set(settings);
-    this.#succeed("init", this.#exports.init(settings.length));
-    if (state === undefined || this.#exports.load === undefined) return;
-    this.#octets(abi.Region.STATE, state.length).set(state);
-    this.#succeed("load", this.#exports.load(state.length));
-  }
-
-  /** One decision. `write` fills the table region. */
-  decide(size: number, write: (view: DataView) => void): IntentRecord {
-    const table = this.#octets(abi.Region.TABLE, size);
-    write(new DataView(table.buffer, table.byteOffset, size));
-    this.#octets(abi.Region.INTENT, abi.INTENT_SIZE).fill(0);
-    this.#succeed("decide", this.#exports.decide());
-    const intent = this.#octets(abi.Region.INTENT, abi.INTENT_SIZE);
-    return readIntent(new DataView(intent.buffer, intent.byteOffset, intent.length));
-  }
-
-  /** What must survive a swap; empty = nothing. */
-  save(): Uint8Array {
-    const length = this.#exports.save?.() ?? 0;
-    return this.#octets(abi.Region.STATE, length).slice();
-  }
-
-  #octets(kind: number, size: number): Uint8Array {
-    const at = this.#exports.region(kind, size);
-    if (at === 0 || at % 8 !== 0) throw new Error(`region(${kind}, ${size}) returned ${at}`);
-    return new Uint8Array(this.#exports.memory.buffer, at, size);
-  }
-
-  #logged(at: number, length: number): void {
-    this.log.push(new TextDecoder().decode(new Uint8Array(this.#exports.memory.buffer, at, length)));
-  }
-
-  #succeed(name: string, status: number): void {
-    if (status === abi.Status.OK) return;
-    throw new Error(`${name}() returned ${nameOf(abi.Status, status) ?? status}`);
-  }
-}
 
 export class World {
   readonly decisions: Decision[] = [];
@@ -347,8 +283,10 @@ export class World {
   }
 }
 
-/** Where scripts/build-policies.ts puts the shipped policy of this folder. */
+/** The module of a policy's folder: beside its source, or, of a shipped one, where scripts/build-policies.ts puts it. */
 function moduleOf(folder: string): string {
+  const own = join(folder, "policy.wasm");
+  if (existsSync(own)) return own;
   const build = join(dirname(fileURLToPath(import.meta.url)), "../../build/policies");
   return join(build, `${basename(resolve(folder))}.wasm`);
 }
@@ -358,7 +296,7 @@ export function isMissing(folder: string): boolean {
   return process.env.ALL_POLICIES === undefined && !existsSync(moduleOf(folder));
 }
 
-/** Makes worlds for the shipped policy in this folder. */
+/** Makes worlds for the policy in this folder. */
 export function worldOf(folder: string): (options: WorldOptions) => World {
   const manifest = JSON.parse(readFileSync(join(folder, "policy.json"), "utf8")) as PolicyManifest;
   return (options) => World.start(readFileSync(moduleOf(folder)), manifest, options);

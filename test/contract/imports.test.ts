@@ -31,7 +31,7 @@ const ENGINE_STRANGERS = [
 ];
 
 /** Layers of host/, top first. */
-const HOST_LAYERS = [["cli"], ["daemon"], ["control"], ["policy", "plot"], ["net", "engine"], ["config"]];
+const HOST_LAYERS = [["cli"], ["daemon"], ["control"], ["policy"], ["plot"], ["net", "engine"], ["config"]];
 
 describe("assembly/", () => {
   const files = repositoryFiles(/^assembly\/.*\.ts$/);

@@ -65,7 +65,10 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [2268081660, "a subflow with a hole took turns in being active, and each turn forgot how often the host had tried"],
   [2268086662, "the last subflow was given up for a hole while its path was cut: the peer kept it for ever"],
   [2268094895, "a listening opener that no word reached any more was held against the engine"],
-  [2268114795, "a path took our DATA_FIN away: the plain FIN in its place acknowledged the number of the peer's DATA_FIN"],
+  [
+    2268114795,
+    "a path took our DATA_FIN away: the plain FIN in its place acknowledged the number of the peer's DATA_FIN",
+  ],
   [2268121533, "as 2268114795"],
   [2268095143, "the simulated Linux host went on as plain TCP on a subflow that it had closed"],
   [2268091884, "a path took every DATA_ACK away at the close: the peer's FIN was taken for that of a subflow"],

@@ -11,7 +11,8 @@ import { basename, dirname } from "node:path";
 import { PathKind, Power } from "../abi.ts";
 import type { HostFacts, Input, InputSink, InterfaceFacts } from "./input.ts";
 
-interface FileContents {
+/** What such a file holds. */
+export interface FileContents {
   host?: Record<string, unknown>;
   interfaces?: Record<string, Record<string, unknown>>;
 }
@@ -27,7 +28,7 @@ export class FileInput implements Input {
   #file: string;
   #watcher: FSWatcher | null = null;
   #sink: InputSink | null = null;
-  #known = new Set<string>();
+  #teller = new Teller();
   #reading: Promise<void> = Promise.resolve();
 
   constructor(file: string) {
@@ -67,11 +68,20 @@ export class FileInput implements Input {
   }
 
   #tell(contents: FileContents): void {
+    if (this.#sink !== null) this.#teller.tell(contents, this.#sink);
+  }
+}
+
+/** Tells a sink what such a file holds, one content after the other. */
+export class Teller {
+  #known = new Set<string>();
+
+  tell(contents: FileContents, sink: InputSink): void {
     const interfaces = contents.interfaces ?? {};
-    for (const name of this.#known) if (!(name in interfaces)) this.#sink?.interface(name, interfaceFacts({}));
+    for (const name of this.#known) if (!(name in interfaces)) sink.interface(name, interfaceFacts({}));
     this.#known = new Set(Object.keys(interfaces));
-    for (const [name, facts] of Object.entries(interfaces)) this.#sink?.interface(name, interfaceFacts(facts));
-    this.#sink?.host(hostFacts(contents.host ?? {}));
+    for (const [name, facts] of Object.entries(interfaces)) sink.interface(name, interfaceFacts(facts));
+    sink.host(hostFacts(contents.host ?? {}));
   }
 }
 

@@ -6,7 +6,8 @@ import * as abi from "../../../host/policy/abi.ts";
 import { PathFlag, PathState, Refusal } from "../../../host/policy/abi.ts";
 import { type TableRecord, writeTable } from "../../../host/policy/records.ts";
 import { encodeSettings, type PolicyManifest } from "../../../host/policy/settings.ts";
-import { Instance, type WorldPath, worldOf } from "../what-if.ts";
+import { Instance } from "../instance.ts";
+import { type WorldPath, worldOf } from "../what-if.ts";
 
 const PLUGINS = join(import.meta.dirname, "../..");
 const startCost = worldOf(join(PLUGINS, "cost"));

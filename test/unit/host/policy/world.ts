@@ -3,7 +3,6 @@
 import { NO_FACTS, type PathConfig, type PathFacts } from "../../../../host/config/config.ts";
 import type { PathState as LinkState } from "../../../../host/net/path-state.ts";
 import { ABI, INTENT_SIZE, IntentOffset, type Refusal, UNKNOWN_U32 } from "../../../../host/policy/abi.ts";
-import type { Clock } from "../../../../host/policy/clock.ts";
 import type {
   ClassFigures,
   ClassifierRule,
@@ -19,65 +18,17 @@ import type { NewsBody } from "../../../../host/policy/news.ts";
 import { type IntentRecord, readTable, type TableRecord } from "../../../../host/policy/records.ts";
 import { ClassRunner } from "../../../../host/policy/runner.ts";
 import type { Decision, FaultKind, PolicyInstancePort, SandboxPort } from "../../../../host/policy/sandbox-port.ts";
+import { VirtualClock as StoppedClock, settled } from "../../../../host/policy/scenario/virtual-clock.ts";
 import type { PolicyManifest } from "../../../../host/policy/settings.ts";
 import type { Situation } from "../../../../host/policy/table.ts";
 
-/** A clock that stands still until a test turns it. */
-export class VirtualClock implements Clock {
-  #us = 1_000_000_000;
-  #wallMs = new Date(2026, 2, 10, 12).getTime();
-  #timers: { atUs: number; step: () => void }[] = [];
+export { settled };
 
-  nowUs(): number {
-    return this.#us;
+/** A clock that stands still until a test turns it, by day. */
+export class VirtualClock extends StoppedClock {
+  constructor() {
+    super({ us: 1_000_000_000, wallMs: new Date(2026, 2, 10, 12).getTime() });
   }
-
-  wallMs(): number {
-    return this.#wallMs;
-  }
-
-  after(ms: number, step: () => void): () => void {
-    const timer = { atUs: this.#us + ms * 1000, step };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-  }
-
-  /** Timers that wait. */
-  get waiting(): number {
-    return this.#timers.length;
-  }
-
-  /** Lets time pass; what happens at one moment has settled before the next comes. */
-  async pass(ms: number): Promise<void> {
-    const endUs = this.#us + ms * 1000;
-    await settled();
-    for (;;) {
-      const next = this.#timers.filter(({ atUs }) => atUs <= endUs).sort((a, b) => a.atUs - b.atUs)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#goTo(Math.max(next.atUs, this.#us));
-      next.step();
-      await settled();
-    }
-    this.#goTo(endUs);
-  }
-
-  /** Moves the wall clock alone, as a day's work of an operator or NTP would. */
-  setWall(ms: number): void {
-    this.#wallMs = ms;
-  }
-
-  #goTo(us: number): void {
-    this.#wallMs += (us - this.#us) / 1000;
-    this.#us = us;
-  }
-}
-
-/** Until all promises that can settle without time have done so. */
-export async function settled(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** What a policy of a test wants; what is left out is zero. */
