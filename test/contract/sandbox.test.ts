@@ -52,6 +52,17 @@ const SUM = assemble(`(module
     (i32.ne (local.get $length) (i32.const 1)))
   (data (i32.const 100) "a\\nb\\00"))`);
 
+/** Adds one to what its intent holds already. */
+const COUNTS_IN_INTENT = assemble(`(module
+  (memory (export "memory") 1)
+  (func (export "shunt_policy_abi_1") (result i32) (i32.const 0))
+  (func (export "region") (param $kind i32) (param $size i32) (result i32)
+    (i32.mul (i32.add (local.get $kind) (i32.const 1)) (i32.const 8192)))
+  (func (export "init") (param $length i32) (result i32) (i32.const 0))
+  (func (export "decide") (result i32)
+    (i32.store8 (i32.const 24600) (i32.add (i32.load8_u (i32.const 24600)) (i32.const 1)))
+    (i32.const 0)))`);
+
 /** For those that end by fuel: a slow machine must not end them by time. */
 const COUNTED = { fuel: true, epoch: false };
 
@@ -85,6 +96,11 @@ describe("a policy that keeps to the rules", () => {
     await expect(first.decide(TABLE)).rejects.toThrow(/is closed; load a new one/);
     expect((await second.decide(TABLE)).intent[0]).toBe(7);
     second.close();
+  });
+
+  test("finds its intent zeroed before each decision", async () => {
+    const instance = await load(COUNTS_IN_INTENT);
+    for (let i = 0; i < 3; i++) expect((await instance.decide(TABLE)).intent[24]).toBe(1);
   });
 
   test("decides the same for the same fuel, on whichever thread", async () => {

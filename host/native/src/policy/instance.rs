@@ -102,10 +102,12 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Shows it `table`; gives what decide() returned, and the intent, which is zeros unless that was 0.
+    /// Shows it `table` and an intent of zeros, so that no wish outlives its decision; gives what decide() returned, and
+    /// the intent, which is zeros unless that was 0.
     pub fn decide(&mut self, sandbox: &Sandbox, table: &[u8]) -> Outcome<(u32, [u8; INTENT_SIZE])> {
         self.operate(sandbox, |store, exports| {
             exports.put(store, Region::Table, table)?;
+            exports.put(store, Region::Intents, &[0; INTENT_SIZE])?;
             let status = call(store, "decide", &exports.decide, ())?;
             let mut intent = [0; INTENT_SIZE];
             if status == 0 {

@@ -63,6 +63,20 @@ fn settings_table_intent_log_and_state_go_through() {
 }
 
 #[test]
+fn a_wish_lasts_for_one_decision() {
+    let sandbox = Sandbox::new(METERED).unwrap();
+    let adds = COUNTER.replace(
+        "(i64.store (i32.const 24576) (global.get $count))",
+        "(i64.store (i32.const 24600) (i64.add (i64.load (i32.const 24600)) (i64.const 1)))",
+    );
+    let mut instance = sandbox.load(&code(&adds), &5u64.to_le_bytes(), None).0.unwrap();
+    for _ in 0..3 {
+        let (_, intent) = instance.decide(&sandbox, &[7; 128]).0.unwrap();
+        assert_eq!(intent[24..32], 1u64.to_le_bytes());
+    }
+}
+
+#[test]
 fn equal_inputs_cost_equal_fuel() {
     let sandboxes = [Sandbox::new(METERED).unwrap(), Sandbox::new(METERED).unwrap()];
     let code = code(COUNTER);
