@@ -2,9 +2,9 @@
 //
 // Promise: while another path is usable, data leaves a radio `move_ahead_ms` before level and slope say that it will be
 // at `lost_dbm`, or when it gets there by surprise; and it does not return before the radio has been up, at `good_dbm`
-// and not falling, for `hold_ms`. Among good paths the class's order of preference decides; paths without a signal
-// (cables, or a driver that does not tell) are good as long as they are up. If all are bad, the one that will last
-// longest.
+// and not falling, for `hold_ms`; one whose level was known when it was left must tell one again. Among good paths the
+// class's order of preference decides; paths without a signal (cables, or a driver that never tells) are good as long as
+// they are up. If all are bad, the one that will last longest.
 //
 // Why so: a handover before the break costs the difference of two one-way delays, one after it a retransmission and, if
 // not joined yet, a handshake. A wrong alarm costs one move and `hold_ms` on the second choice. So we rather leave too
@@ -21,13 +21,18 @@ export { shunt_policy_abi_1, region, init } from "../sdk/as/policy";
 /** In the order of policy.json. */
 const enum Setting { LOST_DBM, GOOD_DBM, JOIN_AHEAD_MS, MOVE_AHEAD_MS, HOLD_MS, SLOPE_NOISE, STANDBY }
 
-/** What is remembered of a path: whether it was left as a bad radio, and since when it is good again. */
+/** What is remembered of a path: whether it was left as a bad radio, and since when it is good again (0: it is not). */
 @final @unmanaged
 class Left {
   pathId: u32;
   left: u32;
   goodSinceUs: u64;
 }
+/** Values of `left`. */
+@inline const NOT_LEFT: u32 = 0;
+@inline const LEFT: u32 = 1;
+/** … and it had a level: if nobody tells one any more, that is no sign of health. */
+@inline const LEFT_WITH_LEVEL: u32 = 2;
 @inline const TAG: u32 = 0x6c676973;
 
 /** Milliseconds that a path which is not a fading radio will last. */
@@ -85,15 +90,14 @@ function isBad(path: Path, lastsMs: i64): bool {
   const now = table().nowUs;
   // A cable that is plugged in is there; what fell silent, or is behind a portal, must prove itself like a radio.
   const gone = path.state == PathState.DOWN ? isRadio(path) : lost(path);
-  if (gone || lastsMs <= setting(Setting.MOVE_AHEAD_MS)) {
-    radio.left = 1;
-    radio.goodSinceUs = now;
-    return true;
-  }
-  if (radio.left == 0) return false;
-  const weak = path.signal != UNKNOWN_I16 && <i64>path.signal < setting(Setting.GOOD_DBM) * 10;
-  const fit = !weak && lastsMs == FOR_LONG;
-  if (!fit || radio.goodSinceUs > now) radio.goodSinceUs = now;
-  if (fit && now - radio.goodSinceUs >= <u64>setting(Setting.HOLD_MS) * 1000) radio.left = 0;
-  return radio.left != 0;
+  const bad = gone || lastsMs <= setting(Setting.MOVE_AHEAD_MS);
+  if (!bad && radio.left == NOT_LEFT) return false;
+  const told = path.signal != UNKNOWN_I16;
+  if (told || radio.left == NOT_LEFT) radio.left = told ? LEFT_WITH_LEVEL : LEFT;
+  const weak = told ? <i64>path.signal < setting(Setting.GOOD_DBM) * 10 : radio.left == LEFT_WITH_LEVEL;
+  if (bad || weak || lastsMs != FOR_LONG) radio.goodSinceUs = 0;
+  else if (radio.goodSinceUs == 0 || radio.goodSinceUs > now) radio.goodSinceUs = now;
+  const since = radio.goodSinceUs;
+  if (since != 0 && now - since >= <u64>setting(Setting.HOLD_MS) * 1000) radio.left = NOT_LEFT;
+  return radio.left != NOT_LEFT;
 }

@@ -67,6 +67,31 @@ describe("before the break", () => {
   });
 });
 
+describe("the way back", () => {
+  test("a radio that was left with a level must tell one again", () => {
+    const w = world();
+    w.advance(1000);
+    w.set("wifi", { signal: -860, slope: 0 });
+    w.set("wifi", { signal: undefined, slope: undefined });
+    w.advance(60_000);
+    expect(w.active).toBe("lte");
+    w.set("wifi", { signal: -600 });
+    w.advance(6000);
+    expect(w.active).toBe("wifi");
+  });
+
+  test("it must be good for as long as the hold, however long ago it was last looked at", () => {
+    const w = world();
+    w.set("wifi", { signal: -860, slope: 0 });
+    w.advance(10_900);
+    w.set("wifi", { signal: -600, slope: 0 });
+    w.advance(4900);
+    expect(w.active).toBe("lte");
+    w.advance(1200);
+    expect(w.active).toBe("wifi");
+  });
+});
+
 describe("no flapping", () => {
   test("a level that trembles around the limit moves data once", () => {
     const w = world();
