@@ -1,0 +1,157 @@
+// How long a move takes: from a link that breaks, or an input that changes, to the first octets on the other path.
+//
+// A proxied client uploads and downloads at once; captures of both networks say when which octets entered them. The
+// moment of the event is that of the command (`ip`, already started, or the rename of the file of inputs). "up" is what
+// the client sends, whose policy it is; "down" comes from the server, which is asked by MP_PRIO first.
+
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ControlClient } from "../../host/control/client.ts";
+import type { Status } from "../../host/control/status.ts";
+import { Lab } from "../../test/lab/lab.ts";
+import { linkUp, until } from "../../test/lab/mobility.ts";
+import { startShunt } from "../../test/lab/shunt.ts";
+import { type Step, steps } from "../../test/lab/steering.ts";
+import { twoNetworks, withPaths } from "../../test/lab/topology.ts";
+import { Transfer, TransferServer } from "../../test/lab/transfer.ts";
+import { quantile } from "../handover/gap.ts";
+
+const NETWORKS = ["wifi", "ethernet"] as const;
+type Name = (typeof NETWORKS)[number];
+/** 10 ms one way on both paths. */
+const DELAY_MS = 10;
+/** Of each sender, octets per second: a segment every 3 ms, which is how fine the figures are. */
+const RATE = 500_000;
+
+/** What counts as data on the new path: everything but its own repetitions and acknowledgements. */
+const DATA: ReadonlySet<Step["kind"]> = new Set(["new", "queued", "reinjected"]);
+
+interface Series {
+  name: string;
+  policy: string;
+  kind: "link" | "input";
+}
+
+const SERIES: readonly Series[] = [
+  { name: "link down, `active-standby`", policy: "active-standby", kind: "link" },
+  { name: "link down, `cost`", policy: "cost", kind: "link" },
+  { name: "captive portal told by a file, `cost`", policy: "cost", kind: "input" },
+];
+
+interface Move {
+  to: Name;
+  /** CLOCK_MONOTONIC, ns. */
+  atNs: number;
+}
+
+async function measure({ policy, kind }: Series, moves: number): Promise<Record<"up" | "down", number[]>> {
+  const path = { delayMs: DELAY_MS, rateMbit: 0, queueMs: 0 };
+  const lab = await Lab.open(withPaths(twoNetworks, { wifi: path, ethernet: path }));
+  let log = () => "";
+  try {
+    const inputs = join(lab.directory, "inputs.json");
+    const tell = (captive: Name | null) => {
+      const interfaces = captive === null ? {} : { [captive]: { captive: true } };
+      writeFileSync(`${inputs}.new`, JSON.stringify({ interfaces }));
+      const atNs = Number(process.hrtime.bigint());
+      renameSync(`${inputs}.new`, inputs);
+      return atNs;
+    };
+    tell(null);
+    const server = await TransferServer.start(lab.host("server"));
+    await startShunt(lab.host("server"));
+    const client = lab.host("client");
+    const prefer = [...NETWORKS];
+    const shunt = await startShunt(client, {
+      policy: {
+        default: policy,
+        prefer,
+        inputs: [`file:${inputs}`],
+        state_directory: lab.directory,
+        // The way back is an event, too.
+        ...(policy === "cost" && { settings: { hold_ms: 600_000 } }),
+      },
+    });
+    log = () => shunt.log;
+    const api = new ControlClient(shunt.socket);
+    const files = Object.fromEntries(NETWORKS.map((name) => [name, join(lab.directory, `${name}.pcap`)]));
+    for (const name of NETWORKS) await lab.emulator.capture(name, files[name]);
+    const amount = RATE * (20 + 4 * moves);
+    const call = new Transfer(client, lab.host("server").address("wifi"), { up: amount, down: amount, rate: RATE });
+    const status = async () => (await api.call<Status>("GET", "/v1/status")).connections.at(-1);
+    const both = async () =>
+      (await status())?.subflows.filter(({ state }) => state === "established").length === NETWORKS.length;
+    // A program that has been started already: its start is no part of what is measured.
+    const ip = client.spawn(["ip", "-batch", "-"], { holdInput: true });
+    const done: Move[] = [];
+    let on: Name = "wifi";
+    for (let i = 0; i < moves; i++) {
+      await until("both paths are joined", both);
+      const to: Name = on === "wifi" ? "ethernet" : "wifi";
+      await until(`${on} carries the data`, async () => (await status())?.activePath === on);
+      if (kind === "input") done.push({ to, atNs: tell(on) });
+      else {
+        const atNs = Number(process.hrtime.bigint());
+        ip.say(`link set ${on} down\n`);
+        done.push({ to, atNs });
+      }
+      await until(`the move to ${to}`, async () => (await status())?.activePath === to);
+      await carried(lab, to);
+      // The native policy goes back by itself; then what comes next is that move, and not measured.
+      if (kind === "link") await linkUp(client, on);
+      on = to;
+      if (policy === "active-standby" && on !== "wifi") {
+        await until("the preferred path is back", async () => (await status())?.activePath === "wifi");
+        on = "wifi";
+      }
+    }
+    call.program.signal("SIGUSR2");
+    server.program.signal("SIGUSR2");
+    const outcome = await call.outcome();
+    if (!outcome.exact) throw new Error(`the transfer was not exact: ${JSON.stringify(outcome)}`);
+    for (const name of NETWORKS) await lab.emulator.capture(name);
+    const first = (sender: "client" | "server") => {
+      const all = steps(files, sender);
+      return done.map(({ to, atNs }) => firstOn(all, to, atNs));
+    };
+    return { up: first("client"), down: first("server") };
+  } catch (error) {
+    console.log(log());
+    throw error;
+  } finally {
+    await lab.close();
+  }
+}
+
+/** Waits until a network has carried new data in both directions. */
+async function carried(lab: Lab, network: Name): Promise<void> {
+  const read = async () => {
+    const { forward, backward } = await lab.emulator.counters(network);
+    return [forward.tcp.newPayloadBytes, backward.tcp.newPayloadBytes] as const;
+  };
+  const before = await read();
+  await until(`data on ${network}`, async () => (await read()).every((bytes, i) => bytes > (before[i] as number)));
+}
+
+/** Milliseconds until the first data of a sender on a network. */
+function firstOn(all: readonly Step[], to: Name, atNs: number): number {
+  const step = all.find(({ ns, network, kind }) => ns >= atNs && network === to && DATA.has(kind));
+  if (step === undefined) throw new Error(`nothing came on ${to}`);
+  return (step.ns - atNs) / 1e6;
+}
+
+/** A table: p50, p99 and the longest, ms. */
+export async function moveTimes(moves: number): Promise<string> {
+  const lines = [
+    `| ms until the first data on the other path | stream | moves | p50 | p99 | longest |`,
+    `|${"---|".repeat(6)}`,
+  ];
+  for (const series of SERIES) {
+    const measured = await measure(series, moves);
+    for (const [stream, times] of Object.entries(measured)) {
+      const cells = [0.5, 0.99, 1].map((share) => quantile(times, share).toFixed(1));
+      lines.push(`| ${series.name} | ${stream} | ${times.length} | ${cells.join(" | ")} |`);
+    }
+  }
+  return lines.join("\n");
+}
