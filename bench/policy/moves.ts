@@ -44,67 +44,48 @@ interface Move {
   atNs: number;
 }
 
-async function measure({ policy, kind }: Series, moves: number): Promise<Record<"up" | "down", number[]>> {
+/** The file of inputs: a captive portal is what makes a policy leave a path at once. */
+class Portal {
+  readonly file: string;
+
+  constructor(directory: string) {
+    this.file = join(directory, "inputs.json");
+    this.tell(null);
+  }
+
+  /** Returns the moment of the change, ns. */
+  tell(captive: Name | null): number {
+    const interfaces = captive === null ? {} : { [captive]: { captive: true } };
+    writeFileSync(`${this.file}.new`, JSON.stringify({ interfaces }));
+    const atNs = Number(process.hrtime.bigint());
+    renameSync(`${this.file}.new`, this.file);
+    return atNs;
+  }
+}
+
+async function measure(series: Series, moves: number): Promise<Record<"up" | "down", number[]>> {
   const path = { delayMs: DELAY_MS, rateMbit: 0, queueMs: 0 };
   const lab = await Lab.open(withPaths(twoNetworks, { wifi: path, ethernet: path }));
-  let log = () => "";
   try {
-    const inputs = join(lab.directory, "inputs.json");
-    const tell = (captive: Name | null) => {
-      const interfaces = captive === null ? {} : { [captive]: { captive: true } };
-      writeFileSync(`${inputs}.new`, JSON.stringify({ interfaces }));
-      const atNs = Number(process.hrtime.bigint());
-      renameSync(`${inputs}.new`, inputs);
-      return atNs;
-    };
-    tell(null);
+    const portal = new Portal(lab.directory);
     const server = await TransferServer.start(lab.host("server"));
     await startShunt(lab.host("server"));
     const client = lab.host("client");
-    const prefer = [...NETWORKS];
     const shunt = await startShunt(client, {
       policy: {
-        default: policy,
-        prefer,
-        inputs: [`file:${inputs}`],
+        default: series.policy,
+        prefer: [...NETWORKS],
+        inputs: [`file:${portal.file}`],
         state_directory: lab.directory,
         // The way back is an event, too.
-        ...(policy === "cost" && { settings: { hold_ms: 600_000 } }),
+        ...(series.policy === "cost" && { settings: { hold_ms: 600_000 } }),
       },
     });
-    log = () => shunt.log;
-    const api = new ControlClient(shunt.socket);
     const files = Object.fromEntries(NETWORKS.map((name) => [name, join(lab.directory, `${name}.pcap`)]));
     for (const name of NETWORKS) await lab.emulator.capture(name, files[name]);
     const amount = RATE * (20 + 4 * moves);
     const call = new Transfer(client, lab.host("server").address("wifi"), { up: amount, down: amount, rate: RATE });
-    const status = async () => (await api.call<Status>("GET", "/v1/status")).connections.at(-1);
-    const both = async () =>
-      (await status())?.subflows.filter(({ state }) => state === "established").length === NETWORKS.length;
-    // A program that has been started already: its start is no part of what is measured.
-    const ip = client.spawn(["ip", "-batch", "-"], { holdInput: true });
-    const done: Move[] = [];
-    let on: Name = "wifi";
-    for (let i = 0; i < moves; i++) {
-      await until("both paths are joined", both);
-      const to: Name = on === "wifi" ? "ethernet" : "wifi";
-      await until(`${on} carries the data`, async () => (await status())?.activePath === on);
-      if (kind === "input") done.push({ to, atNs: tell(on) });
-      else {
-        const atNs = Number(process.hrtime.bigint());
-        ip.say(`link set ${on} down\n`);
-        done.push({ to, atNs });
-      }
-      await until(`the move to ${to}`, async () => (await status())?.activePath === to);
-      await carried(lab, to);
-      // The native policy goes back by itself; then what comes next is that move, and not measured.
-      if (kind === "link") await linkUp(client, on);
-      on = to;
-      if (policy === "active-standby" && on !== "wifi") {
-        await until("the preferred path is back", async () => (await status())?.activePath === "wifi");
-        on = "wifi";
-      }
-    }
+    const done = await moveOver({ lab, series, portal, api: new ControlClient(shunt.socket) }, moves);
     call.program.signal("SIGUSR2");
     server.program.signal("SIGUSR2");
     const outcome = await call.outcome();
@@ -115,12 +96,43 @@ async function measure({ policy, kind }: Series, moves: number): Promise<Record<
       return done.map(({ to, atNs }) => firstOn(all, to, atNs));
     };
     return { up: first("client"), down: first("server") };
-  } catch (error) {
-    console.log(log());
-    throw error;
   } finally {
     await lab.close();
   }
+}
+
+interface Stage {
+  lab: Lab;
+  series: Series;
+  portal: Portal;
+  api: ControlClient;
+}
+
+/** Takes one path after the other away from the transfer. */
+async function moveOver({ lab, series, portal, api }: Stage, moves: number): Promise<Move[]> {
+  const client = lab.host("client");
+  const status = async () => (await api.call<Status>("GET", "/v1/status")).connections.at(-1);
+  const both = async () =>
+    (await status())?.subflows.filter(({ state }) => state === "established").length === NETWORKS.length;
+  const isOn = async () => (await status())?.activePath;
+  // A program that has been started already: its start is no part of what is measured.
+  const ip = client.spawn(["ip", "-batch", "-"], { holdInput: true });
+  const done: Move[] = [];
+  for (let i = 0; i < moves; i++) {
+    await until("both paths are joined", both);
+    // The native policy goes back by itself; that move is not measured.
+    if (series.policy === "active-standby") await until("wifi is back", async () => (await isOn()) === "wifi");
+    const on = (await isOn()) as Name;
+    await carried(lab, on);
+    const to: Name = on === "wifi" ? "ethernet" : "wifi";
+    const nowNs = Number(process.hrtime.bigint());
+    if (series.kind === "link") ip.say(`link set ${on} down\n`);
+    done.push({ to, atNs: series.kind === "link" ? nowNs : portal.tell(on) });
+    await until(`the move to ${to}`, async () => (await isOn()) === to);
+    await carried(lab, to);
+    if (series.kind === "link") await linkUp(client, on);
+  }
+  return done;
 }
 
 /** Waits until a network has carried new data in both directions. */

@@ -3,8 +3,8 @@
 // Promise: while another path is usable, data leaves a radio `move_ahead_ms` before level and slope say that it will be
 // at `lost_dbm`, or when it gets there by surprise; and it does not return before the radio has been up, at `good_dbm`
 // and not falling, for `hold_ms`; one whose level was known when it was left must tell one again. Among good paths the
-// class's order of preference decides; paths without a signal (cables, or a driver that never tells) are good as long as
-// they are up. If all are bad, the one that will last longest.
+// class's order of preference decides; paths without a signal (cables, or a driver that never tells) are good as long
+// as they are up. If all are bad, the one that will last longest.
 //
 // Why so: a handover before the break costs the difference of two one-way delays, one after it a retransmission and, if
 // not joined yet, a handshake. A wrong alarm costs one move and `hold_ms` on the second choice. So we rather leave too

@@ -1,5 +1,5 @@
-// Each shipped policy on a live transfer: the octets on the wire go where it claims. One pair of daemons serves all cases,
-// as `policy use` puts the class under the next one. Why they decide so is shown in virtual time (plugins/*/test).
+// Each shipped policy on a live transfer: the octets on the wire go where it claims. One pair of daemons serves all
+// cases, as `policy use` puts the class under the next one. Why they decide so is shown in virtual time (plugins/*/test).
 
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { ConnectionStatus } from "../../host/control/status.ts";

@@ -102,8 +102,8 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Shows it `table` and an intent of zeros, so that no wish outlives its decision; gives what decide() returned, and
-    /// the intent, which is zeros unless that was 0.
+    /// Shows it `table` and an intent of zeros, so that no wish outlives its decision; gives what decide() returned,
+    /// and the intent, which is zeros unless that was 0.
     pub fn decide(&mut self, sandbox: &Sandbox, table: &[u8]) -> Outcome<(u32, [u8; INTENT_SIZE])> {
         self.operate(sandbox, |store, exports| {
             exports.put(store, Region::Table, table)?;
