@@ -3,8 +3,9 @@
 //
 // Wi-Fi and Ethernet have 30 ms one way each; the standby is joined. Levels come from tunnel.csv, 5 a second (drawn by
 // hand, with a dB of noise: a fall of 7 dB/s). At 5.4 s the path swallows everything; 1.5 s later the driver notices
-// and takes the link down; at 9 s both are back. The three systems take turns, and each run has fresh streams of 20 Mbit/s
-// in either direction, stamped (test/lab/apps/stamped.ts). A run counts only if all octets arrived unchanged, in MPTCP.
+// and takes the link down; at 9 s both are back. The three systems take turns, and each run has fresh streams of 20
+// Mbit/s in either direction, stamped (test/lab/apps/stamped.ts). A run counts only if all octets arrived unchanged,
+// in MPTCP.
 
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
