@@ -35,7 +35,7 @@ it("forty hostile policies on a live transfer: it is exact, the fallback is visi
   for (const { name, text } of modules) installPolicy(directory, name, text);
   const own = { policy: { directory } };
   const stand = await PolicyStand.open(scenario, { client: own });
-  const call = stand.call({ up: 60_000_000, down: 60_000_000 });
+  const call = stand.call({ up: 60_000_000, down: 60_000_000, rate: 1_000_000 });
   await scenario.joined("client");
   await stand.onlyOn("wifi");
   const id = (await stand.status()).connections[0]?.id;
