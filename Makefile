@@ -5,7 +5,7 @@ SHELL := /bin/bash
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 export PATH := $(ROOT)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
-.PHONY: help setup modules packages applications compilers build engine policies addon test lint fmt unit sim lab native demo bench bench-handover soak clean
+.PHONY: help setup modules packages applications compilers build engine policies addon test lint fmt unit sim lab native demo bench bench-handover bench-policy soak clean
 
 ENGINE_SOURCES := $(shell find assembly -name '*.ts') asconfig.json
 ADDON_SOURCES := $(shell find host/native -path host/native/target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
@@ -78,11 +78,14 @@ native: ## tests of the Rust part only
 demo: setup build ## two networks, one live download, handovers
 	node test/lab/demo.ts
 
-bench: setup build ## the benchmark tables, except that of handovers
-	for table in $(filter-out bench/handover.ts,$(wildcard bench/*.ts)); do echo "== $$table"; node $$table || exit 1; done
+bench: setup build ## the benchmark tables, except those of handovers and policies
+	for table in $(filter-out bench/handover.ts bench/policy.ts,$(wildcard bench/*.ts)); do echo "== $$table"; node $$table || exit 1; done
 
 bench-handover: setup build ## how long a receiver waits around a handover, beside native MPTCP (25 minutes; RUNS=50)
 	node bench/handover.ts --runs $(or $(RUNS),50)
+
+bench-policy: setup build ## what policies cost and bring, beside native MPTCP (15 minutes; RUNS=10)
+	node bench/policy.ts --runs $(or $(RUNS),10)
 
 soak: setup build ## what takes an hour: random tests with fresh seeds, handovers over and over (SOAK_MINUTES)
 	scripts/soak.sh

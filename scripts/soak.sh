@@ -1,6 +1,6 @@
 #!/bin/bash
 # What CI has no time for: the simulator and the random tests with fresh seeds (a million tables in each direction of
-# projection per round), and the lab's handovers, over and over.
+# projection per round), and the lab's handovers and a minute of policy swaps, over and over.
 #
 #     SOAK_MINUTES=60 make soak
 #
@@ -37,7 +37,8 @@ random_tests() {
 }
 
 lab() {
-  vitest run --project lab test/lab/handover.test.ts test/lab/native.test.ts test/lab/lifecycle.test.ts
+  POLICY_SWAP_SECONDS=60 vitest run --project lab test/lab/handover.test.ts test/lab/native.test.ts \
+    test/lab/lifecycle.test.ts test/lab/policy-swap.test.ts
 }
 
 while [ $SECONDS -lt $((minutes * 60)) ]; do

@@ -101,7 +101,7 @@ async function readWire(stand: Stand): Promise<Wire> {
 }
 
 /** Ends a stream: all that was sent must have arrived, unchanged (the receiver compares) and complete. */
-async function finish(stand: Stand, stream: Stream): Promise<void> {
+export async function finish(stand: Stand, stream: Stream): Promise<void> {
   const { program, direction } = stream;
   program.signal("SIGTERM");
   const late = sleep(END_MS).then(() => undefined);
@@ -124,7 +124,7 @@ async function finish(stand: Stand, stream: Stream): Promise<void> {
 }
 
 /** No connection may have fallen back: every flow with payload was MPTCP from beginning to end. */
-async function checkFlows(stand: Stand): Promise<void> {
+export async function checkFlows(stand: Stand): Promise<void> {
   for (const path of PATHS) {
     const flows = await stand.emulator.flows(path);
     for (const { source, payloadBytes, packets, withMptcp } of [...flows.forward, ...flows.backward]) {

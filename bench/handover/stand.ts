@@ -8,7 +8,7 @@ import type { Counters, Emulator } from "../../test/lab/emulator.ts";
 import type { Host } from "../../test/lab/host.ts";
 import { Lab } from "../../test/lab/lab.ts";
 import { must, type Program } from "../../test/lab/program.ts";
-import { repository, type Shunt, startShunt } from "../../test/lab/shunt.ts";
+import { repository, type Shunt, type ShuntConfig, startShunt } from "../../test/lab/shunt.ts";
 import { addressOf, type Topology, twoNetworks, withPaths } from "../../test/lab/topology.ts";
 import { type Direction, type Event, type PathName, pathParams, type Series, type System } from "./series.ts";
 
@@ -36,6 +36,8 @@ export interface StandOptions {
   congestion: string;
   /** Leaves the kernels' path MTU entries of earlier runs where they are. */
   keepPmtu: boolean;
+  /** Of a proxied client's daemon, beside what every daemon has. */
+  client?: ShuntConfig;
 }
 
 /** One stream of one run. */
@@ -98,7 +100,8 @@ export class Stand {
         const host = lab.host(name);
         await prepareKernel(host, series);
         if (system[name] !== "shunt") continue;
-        const shunt = await startShunt(host, { match: { ports: [PORT] }, engine: { standby: series.standby } });
+        const own = name === "client" ? options.client : {};
+        const shunt = await startShunt(host, { match: { ports: [PORT] }, engine: { standby: series.standby }, ...own });
         shunts.push(shunt);
         if (name === "client") daemon = new ControlClient(shunt.socket);
       }

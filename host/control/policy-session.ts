@@ -39,6 +39,8 @@ export class PolicySession {
       const line = newsLine(news, nameOf);
       if (line !== null) feed.publishHost(line.event, line.fields);
     });
+    // Paths that stand already: what is told of them next is a change.
+    for (const { id, up, draining } of paths.states) this.#links.set(id, { up, draining });
     paths.on("set", (path) => this.#pathSet(path));
     paths.on("removed", ({ id }) => {
       this.#links.delete(id);

@@ -33,11 +33,6 @@ const HOST_RULE = [
   ...["fwmark", `0x${HOST_MARK.toString(16)}/0x${MARK_MASK.toString(16)}`, "lookup", String(PARK_LOCAL_TABLE)],
   ...["pref", String(PARK_LOCAL_PREFERENCE), "protocol", String(PROTOCOL)],
 ];
-/** Commands for `ip -batch`, once per family. */
-const DEVICE_ROUTES = [
-  `route replace default dev ${PARK_DEVICE} table ${PARK_TABLE} proto ${PROTOCOL}`,
-  `rule add ${HOST_RULE.join(" ")}`,
-];
 
 /** IPv6 needs this much on a device, or it is off there. */
 const MTU_MIN = 1280;
@@ -51,6 +46,8 @@ function family(address: string): 4 | 6 {
 /** Commands for `ip -batch` that park an address. */
 export function parkCommands(address: string): string[] {
   const commands = [
+    // Each time: with the last IPv4 address of a device the kernel takes its IPv4 routes away.
+    `route replace default dev ${PARK_DEVICE} table ${PARK_TABLE} proto ${PROTOCOL}`,
     `rule add from ${address} lookup ${PARK_TABLE} pref ${PARK_PREFERENCE} protocol ${PROTOCOL}`,
     `route replace local ${address} dev lo table ${PARK_LOCAL_TABLE} proto ${PROTOCOL}`,
   ];
@@ -154,7 +151,7 @@ export class Parking {
     await execute("ip", ["link", "set", PARK_DEVICE, "addrgenmode", "none"]).catch(() => {});
     await execute("ip", ["link", "set", PARK_DEVICE, "mtu", String(this.#mtu), "up"]);
     for (const version of ["-4", "-6"]) {
-      await execute("ip", [version, "-batch", "-"], `${DEVICE_ROUTES.join("\n")}\n`).catch((error) => {
+      await execute("ip", [version, "rule", "add", ...HOST_RULE]).catch((error) => {
         // A kernel or a machine without IPv6 has nothing to park there.
         if (version === "-4") throw error;
       });

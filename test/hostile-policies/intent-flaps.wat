@@ -11,7 +11,7 @@
     (local.set $count (i32.load16_u (i32.const 16390)))
     (if (i32.eqz (local.get $count)) (then (return (i32.const 1))))
     (global.set $turn (i32.add (global.get $turn) (i32.const 1)))
-    (i32.store16 (i32.const 24576) (i32.const 1))
+    (i32.store16 (i32.const 24576) (i32.const 256))
     (i32.store (i32.const 24580)
       (i32.load (i32.add (i32.const 16448)
         (i32.mul (i32.load16_u (i32.const 16388)) (i32.rem_u (global.get $turn) (local.get $count))))))

@@ -103,6 +103,11 @@ export class Program {
     return `${this.stdout}${this.stderr}`.trimEnd();
   }
 
+  /** Writes to its standard input, which is held open. */
+  say(text: string): void {
+    this.child.stdin?.write(text);
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

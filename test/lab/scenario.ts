@@ -1,6 +1,6 @@
 // What the lab tests share: a topology with daemons and a server, and the questions they all ask of the wire.
 
-import { afterEach, expect } from "vitest";
+import { afterAll, afterEach, expect } from "vitest";
 import type { Outcome } from "./apps/transfer.ts";
 import type { Counters } from "./emulator.ts";
 import type { Host } from "./host.ts";
@@ -24,12 +24,18 @@ const NATIVE_TROUBLE = new RegExp(
 );
 
 const open: Scenario[] = [];
+/** Those that serve all tests of their file. */
+const shared: Scenario[] = [];
 
 afterEach(async (context) => {
-  for (const scenario of open.splice(0)) {
-    if (context.task.result?.state === "fail") console.error(scenario.logs());
-    await scenario.close();
-  }
+  const mine = open.splice(0);
+  if (context.task.result?.state === "fail")
+    for (const scenario of [...mine, ...shared]) console.error(scenario.logs());
+  for (const scenario of mine) await scenario.close();
+});
+
+afterAll(async () => {
+  for (const scenario of shared.splice(0)) await scenario.close();
 });
 
 export interface ScenarioOptions extends LabOptions {
@@ -38,6 +44,8 @@ export interface ScenarioOptions extends LabOptions {
   shunt?: Readonly<Record<string, ShuntConfig>>;
   /** Whether the transfer server's sockets are the kernel's own MPTCP. */
   nativeServer?: boolean;
+  /** It ends with its file, not with its test. */
+  isShared?: boolean;
 }
 
 export interface CallOptions extends TransferOptions {
@@ -46,7 +54,7 @@ export interface CallOptions extends TransferOptions {
   family?: 4 | 6;
 }
 
-/** A lab with everything started. Ends with its test. */
+/** A lab with everything started. Ends with its test, unless it is shared. */
 export class Scenario {
   readonly lab: Lab;
   readonly client: Host;
@@ -66,7 +74,7 @@ export class Scenario {
     try {
       const transfers = await TransferServer.start(lab.host("server"), options.nativeServer);
       const scenario = new Scenario(lab, transfers);
-      open.push(scenario);
+      (options.isShared ? shared : open).push(scenario);
       await scenario.startDaemons(options.shunt ?? {});
       return scenario;
     } catch (error) {

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::abi;
 use crate::device::{Device, DeviceCounters};
@@ -167,14 +168,29 @@ impl<D: Device> Service<D> {
                 };
                 wait(self.shard.device(), wake, timeout)?
             };
-            while let Ok(request) = inbox.try_recv() {
-                if let Some(reply) = self.handle(request)? {
-                    return Ok(reply);
-                }
+            if let Some(reply) = self.handle_all(inbox)? {
+                return Ok(reply);
             }
             more = readable && self.shard.serve_batch()?;
             self.next_snapshot_page()?;
         }
+    }
+
+    /// Serves what has been asked for; returns whom to tell if that was the end.
+    fn handle_all(&mut self, inbox: &Receiver<Request>) -> Result<Option<Reply<()>>> {
+        let mut next = inbox.try_recv().ok();
+        if next.is_none() {
+            return Ok(None);
+        }
+        let before = processor_time();
+        while let Some(request) = next {
+            if let Some(reply) = self.handle(request)? {
+                return Ok(Some(reply));
+            }
+            next = inbox.try_recv().ok();
+        }
+        self.shard.note_held(processor_time() - before);
+        Ok(None)
     }
 
     fn handle(&mut self, request: Request) -> Result<Option<Reply<()>>> {
@@ -200,7 +216,10 @@ impl<D: Device> Service<D> {
 
     fn next_snapshot_page(&mut self) -> Result<()> {
         let Some(mut snapshot) = self.snapshots.pop_front() else { return Ok(()) };
-        match self.shard.snapshot_page(snapshot.cursor) {
+        let before = processor_time();
+        let page = self.shard.snapshot_page(snapshot.cursor);
+        self.shard.note_held(processor_time() - before);
+        match page {
             Ok((page, next)) => {
                 snapshot.pages.push(page);
                 snapshot.cursor = next;
@@ -214,6 +233,12 @@ impl<D: Device> Service<D> {
             Err(error) => refuse(snapshot.reply, error),
         }
     }
+}
+
+/// What this thread has used of a processor: a machine with other things to do does not make it longer.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The snapshot's own refusal is its caller's; an engine that cannot be replaced is ours.

@@ -372,6 +372,8 @@ fn native_counters(counters: Counters) -> NativeCounters {
         ("outbox_packets", s.outbox_packets),
         ("native_ticks", s.ticks),
         ("commands", s.commands),
+        ("held_us", s.held_us),
+        ("held_longest_us", s.held_longest_us),
         ("traps", s.traps),
         ("status_errors", s.status_errors),
         ("impossible_verdicts", s.impossible_verdicts),

@@ -66,6 +66,10 @@ pub struct ShardCounters {
     pub outbox_packets: u64,
     pub ticks: u64,
     pub commands: u64,
+    /// Processor time that commands and reads took in all, and at most between two looks at the queue, µs: so long may
+    /// a packet have waited for what somebody (an operator, a policy) wanted of the engine.
+    pub held_us: u64,
+    pub held_longest_us: u64,
     /// Engines that died.
     pub traps: u64,
     /// Calls that answered with a status other than OK.
@@ -119,6 +123,13 @@ impl<D: Device> Shard<D> {
 
     pub fn device(&self) -> &D {
         &self.device
+    }
+
+    /// Commands and reads took this much processor time since the queue was looked at last.
+    pub fn note_held(&mut self, time: Duration) {
+        let us = time.as_micros() as u64;
+        self.counters.held_us += us;
+        self.counters.held_longest_us = self.counters.held_longest_us.max(us);
     }
 
     /// Tells the host.

@@ -131,11 +131,14 @@ export function ownState<T>(): T {
  */
 export function recordOf<T>(id: u32): T {
   const first = STATE + HEAD_SIZE;
+  for (let i: usize = 0; i < RECORD_MAX; i++) {
+    const record = first + i * offsetof<T>();
+    if (load<u32>(record) == id) return changetype<T>(record);
+  }
   let free = first;
   for (let i: usize = 0; i < RECORD_MAX; i++) {
     const record = first + i * offsetof<T>();
     const pathId = load<u32>(record);
-    if (pathId == id) return changetype<T>(record);
     if (pathId == 0 || indexOf(pathId) < 0) free = record;
   }
   memory.fill(free, 0, offsetof<T>());

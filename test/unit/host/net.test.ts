@@ -200,10 +200,12 @@ test("parking routes what comes from the address to the park device, and never m
   expect(parkCommands("10.0.1.7")).toEqual([
     "address replace 10.0.1.7/32 dev shunt-park scope host",
     "route del local 10.0.1.7 dev shunt-park table local",
+    "route replace default dev shunt-park table 5340 proto 83",
     "rule add from 10.0.1.7 lookup 5340 pref 33000 protocol 83",
     "route replace local 10.0.1.7 dev lo table 5341 proto 83",
   ]);
   expect(parkCommands("fd01::7")).toEqual([
+    "route replace default dev shunt-park table 5340 proto 83",
     "rule add from fd01::7 lookup 5340 pref 33000 protocol 83",
     "route replace local fd01::7 dev lo table 5341 proto 83",
   ]);
