@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import binaryen from "binaryen";
 import { compilePolicy, type Metering, PolicyInstance } from "../../host/engine/index.ts";
-import { benchTables, timeDecisions } from "../../host/policy/bench.ts";
 import { Catalog } from "../../host/policy/catalog.ts";
 import { encodeSettings } from "../../host/policy/settings.ts";
+import { benchTables, timeDecisions } from "./decisions.ts";
 
 const PATHS = [2, 8, 32] as const;
 /** Decisions per instance and round; all variants take turns. */

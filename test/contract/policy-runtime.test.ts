@@ -195,7 +195,9 @@ describe("a hostile policy", () => {
     expect(decided).toHaveLength(9);
     // Most write no intent that makes sense before they come to their point.
     if (bad?.state === "fallback") expect(bad.fault).toMatch(new RegExp(`^(${how || "status"}|nonsense): `));
-    else expect([bad?.state, when]).not.toEqual(["running", expect.stringMatching(/load|decide/)]);
+    // One that breaks at work has been tried again meanwhile.
+    else if (/load|decide/.test(when))
+      expect(news).toContainEqual(expect.objectContaining({ class: "bad", kind: "fault" }));
     // Whatever it was, the engine was never asked for more than the guard allows.
     const orders = engine.intents.filter(([id]) => id === 1);
     expect(orders.length).toBeLessThanOrEqual(10);

@@ -1,8 +1,8 @@
 // What a decision costs: tables that make a policy think, and the time that it takes over them.
-import { Event, PathKind, PathState, Power, Refusal } from "./abi.ts";
-import type { PathRecord, TableRecord } from "./records.ts";
-import type { PolicyInstancePort } from "./sandbox-port.ts";
-import { tableOctets } from "./table.ts";
+import { Event, PathKind, PathState, Power, Refusal } from "../../host/policy/abi.ts";
+import type { PathRecord, TableRecord } from "../../host/policy/records.ts";
+import type { PolicyInstancePort } from "../../host/policy/sandbox-port.ts";
+import { tableOctets } from "../../host/policy/table.ts";
 
 /** Tables of one series: a second of the world lies between two of them. */
 const TABLES = 64;
