@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import binaryen from "binaryen";
 import { compilePolicy, type Metering, PolicyInstance } from "../../host/engine/index.ts";
+import { benchTables, quantile, timeDecisions } from "../../host/policy/author/decisions.ts";
 import { Catalog } from "../../host/policy/catalog.ts";
 import { encodeSettings } from "../../host/policy/settings.ts";
-import { benchTables, timeDecisions } from "./decisions.ts";
 
 const PATHS = [2, 8, 32] as const;
 /** Decisions per instance and round; all variants take turns. */
@@ -57,7 +57,8 @@ async function measure(variants: readonly Variant[], rounds: number): Promise<st
     for (const [row, { settings }] of variants.entries()) {
       for (const [column, paths] of PATHS.entries()) {
         const instance = await PolicyInstance.load(codes[row] as (typeof codes)[number], settings, null);
-        times[row]?.[column]?.push(...(await timeDecisions(instance, benchTables(paths), DECISIONS)));
+        const { nanoseconds } = await timeDecisions(instance, benchTables(paths), DECISIONS);
+        times[row]?.[column]?.push(...nanoseconds);
         instance.close();
       }
     }
@@ -67,7 +68,7 @@ async function measure(variants: readonly Variant[], rounds: number): Promise<st
 
 function quantiles(times: number[]): string {
   const sorted = times.sort((a, b) => a - b);
-  return `${sorted[Math.floor(sorted.length / 2)]} / ${sorted[Math.floor(sorted.length * 0.99)]}`;
+  return `${quantile(sorted, 0.5)} / ${quantile(sorted, 0.99)}`;
 }
 
 function table(head: string, names: readonly string[], cells: readonly string[][]): string {

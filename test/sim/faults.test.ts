@@ -9,7 +9,7 @@ const FAULTS: { fault: number; name: string; seed: number; found: RegExp }[] = [
   { fault: 2, name: "SAN", seed: 3, found: /acknowledges .* have arrived/ },
   { fault: 3, name: "TAN", seed: 2, found: /is shown an acknowledgement of/ },
   { fault: 4, name: "window for the host", seed: 11, found: /is shown a window up to/ },
-  { fault: 5, name: "FIN", seed: 66, found: /is shown a FIN at/ },
+  { fault: 5, name: "FIN", seed: 1645, found: /FIN at/ },
   { fault: 6, name: "wrap", seed: 2, found: /does not come to its end/ },
   { fault: 7, name: "join", seed: 13, found: /was reset/ },
   { fault: 8, name: "re-injection", seed: 139, found: /does not come to its end/ },

@@ -1,8 +1,8 @@
 // What a decision costs: tables that make a policy think, and the time that it takes over them.
-import { Event, PathKind, PathState, Power, Refusal } from "../../host/policy/abi.ts";
-import type { PathRecord, TableRecord } from "../../host/policy/records.ts";
-import type { PolicyInstancePort } from "../../host/policy/sandbox-port.ts";
-import { tableOctets } from "../../host/policy/table.ts";
+import { Event, PathKind, PathState, Power, Refusal } from "../abi.ts";
+import type { PathRecord, TableRecord } from "../records.ts";
+import type { PolicyInstancePort } from "../sandbox-port.ts";
+import { tableOctets } from "../table.ts";
 
 /** Tables of one series: a second of the world lies between two of them. */
 const TABLES = 64;
@@ -57,16 +57,31 @@ function pathAt(second: number, i: number): PathRecord {
   };
 }
 
-/** Nanoseconds of each decision, smallest first: table and intent copied, decide() called. */
+/** What decisions took, both smallest first. */
+interface Decisions {
+  nanoseconds: number[];
+  /** Instructions, roughly. */
+  fuel: number[];
+}
+
+/** Times `count` decisions: table and intent copied, decide() called. */
 export async function timeDecisions(
   instance: Pick<PolicyInstancePort, "decide">,
   tables: readonly Uint8Array[],
   count: number,
-): Promise<number[]> {
-  const times: number[] = [];
+): Promise<Decisions> {
+  const times: Decisions = { nanoseconds: [], fuel: [] };
   for (let i = -WARM; i < count; i++) {
-    const { nanoseconds } = await instance.decide(tables[(i + WARM) % tables.length] as Uint8Array);
-    if (i >= 0) times.push(nanoseconds);
+    const { nanoseconds, fuel } = await instance.decide(tables[(i + WARM) % tables.length] as Uint8Array);
+    if (i < 0) continue;
+    times.nanoseconds.push(nanoseconds);
+    times.fuel.push(fuel);
   }
-  return times.sort((a, b) => a - b);
+  const ascending = (a: number, b: number) => a - b;
+  return { nanoseconds: times.nanoseconds.sort(ascending), fuel: times.fuel.sort(ascending) };
+}
+
+/** The value below which `part` of ascending `values` lie. */
+export function quantile(values: readonly number[], part: number): number {
+  return values[Math.floor((values.length - 1) * part)] ?? 0;
 }
