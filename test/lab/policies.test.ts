@@ -131,6 +131,8 @@ it("cheapest-c: the data follows the price", async () => {
   await stand.onlyOn("wifi");
   tell(3, 2);
   await stand.onlyOn("ethernet");
+  tell(1, 2); // and back, which the next case begins with: its policy stays where it finds the class
+  await stand.onlyOn("wifi");
   await stand.finish([call], "cheapest-c");
 });
 
