@@ -77,6 +77,7 @@ export const REGRESSIONS: [seed: number, found: string][] = [
   [741973, "the simulated Linux host read on behind octets that it had refused, and put them in their place"],
   [751270, "as 741973"],
   [733513, "an MP_JOIN ACK for a SYN/ACK that was forgotten got no answer, and the peer kept the subflow"],
+  [3300002947, "the checker took no SYN/ACK for a join that had been given up half-open, when its SYN came again"],
   [1000102699, "with checksums, octets of a mapping that was not whole were sent again behind its own hole, for ever"],
   [1000108211, "as 1000102699"],
   [700907, "with checksums a full map log kept back the first octet in flight, for which all the others waited"],
