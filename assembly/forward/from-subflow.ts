@@ -291,6 +291,8 @@ function withoutPayload(connection: Connection, subflow: Subflow, segment: Segme
 function afterPacket(connection: Connection, subflow: Subflow, segment: Segment, fin: bool): void {
   measureHeard(subflow);
   if (fin) peerSubflowFin(connection, subflow, segment);
+  // Octets below its FIN, again: our acknowledgement was lost, and the host's own does not leave on a closing subflow.
+  else if (segment.payloadLength != 0 && subflowHas(subflow, SubflowBit.FIN_RECEIVED)) forgeAck(connection, subflow);
   subflowCloseProgress(connection, subflow);
   if (hasFlag(connection, ConnectionFlag.LOCAL_FIN)) maybeCloseSubflows(connection);
 }

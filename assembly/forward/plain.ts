@@ -23,10 +23,16 @@ import { acceptUntouched, Segment } from "./segment";
 export function peerFellBack(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
   if (hasFlag(connection, ConnectionFlag.DATA_ACK_SEEN | ConnectionFlag.JOINED_EVER)) return false;
   if (options.present != 0 || !subflowHas(subflow, SubflowBit.INITIAL)) return false;
+  if (isKeepAlive(subflow, segment)) return false;
   if (seqGt(segment.segAck, subflow.iss + 1)) return true;
   // The same of a FIN, if that is its first word to the opener: nobody who speaks MPTCP ends a subflow unheard.
   const fin = (segment.flags & TCP_FIN) != 0;
   return fin && hasFlag(connection, ConnectionFlag.OPENER) && segment.segSeq == subflow.irs + 1;
+}
+
+/** A keep-alive, which has no option from some; nor has a question of another Shunt (probe.ts). */
+@inline function isKeepAlive(subflow: Subflow, segment: Segment): bool {
+  return segment.segSeq == subflow.rcvHighest - 1 && segment.payloadLength <= 1;
 }
 
 /**
@@ -42,7 +48,7 @@ export function showsPlain(connection: Connection, subflow: Subflow, segment: Se
     subflowClear(subflow, SubflowBit.PLAIN_ACKS);
     return false;
   }
-  if (segment.segSeq == subflow.rcvHighest - 1) return false; // a keep-alive, which has no option from some
+  if (isKeepAlive(subflow, segment)) return false;
   const asked = subflowHas(subflow, SubflowBit.PROBE_OUT);
   const plainBefore = subflow.flags & SubflowBit.PLAIN_ACKS;
   const fin = (segment.flags & TCP_FIN) != 0;
@@ -99,8 +105,7 @@ export function mayBecomePlain(connection: Connection, subflow: Subflow): bool {
   const obstacles = ConnectionFlag.JOINED_EVER | ConnectionFlag.PEER_FIN;
   if (hasFlag(connection, obstacles) || mapsAfresh(connection)) return false;
   if (connection.subflowCount != 1 || !subflowHas(subflow, SubflowBit.INITIAL)) return false; // a join is under way
-  const peers = <u32>(connection.rcvDsnMax - connection.remoteIdsn) == subflow.rcvHighest - subflow.irs;
-  return peers && numbersAreHosts(connection, subflow);
+  return numbersArePeers(connection, subflow) && numbersAreHosts(connection, subflow);
 }
 
 /** True if the peer may be a Linux kernel and has sent octets, which it could send again under fresh SSNs. */
@@ -153,9 +158,18 @@ function numbersAreHosts(connection: Connection, subflow: Subflow): bool {
   return <u32>(connection.dsnNxt - connection.localIdsn) - fin == subflow.ssnNxt - subflow.iss;
 }
 
+/** The same of the peer's octets, as far as they have come. */
+function numbersArePeers(connection: Connection, subflow: Subflow): bool {
+  const octets = subflow.rcvHighest - subflow.irs;
+  const fin = subflowHas(subflow, SubflowBit.FIN_RECEIVED) && subflow.rcvHighest == subflow.peerFinSsn + 1 ? 1 : 0;
+  return <u32>(connection.rcvDsnMax - connection.remoteIdsn) == octets - fin;
+}
+
 /** The peer has gone on as plain TCP without a word: so do we, if the numbers allow it. The packet passes untouched. */
 export function fallBackToo(connection: Connection, segment: Segment): bool {
-  if (connection.active == 0 || !numbersAreHosts(connection, subflowAt(connection.active))) return false;
+  if (connection.active == 0) return false;
+  const subflow = subflowAt(connection.active);
+  if (!numbersAreHosts(connection, subflow) || !numbersArePeers(connection, subflow)) return false;
   acceptUntouched(segment);
   connectionFallback(connection, Reason.NO_DSS);
   return true;

@@ -147,6 +147,7 @@ export class SubflowCheck {
     this.agree();
     if (!p.flags.includes("A")) return;
     this.demand(this.irs >= 0 && distance(this.irs, p.ack) === 1, () => "SYN/ACK of another SYN");
+    if (this.peerAcknowledged === 0) this.reset = false; // the RST was lost, and the other end's SYN has come again
     this.san = Math.max(this.san, 1);
   }
 

@@ -168,6 +168,14 @@ describe.each(FAMILIES)("MP_CAPABLE when the host opens, IPv%d", (family) => {
     expect(e.on(e.initial, later).filter((packet) => !p.option(packet, "mpCapable"))).toEqual([]);
   });
 
+  it("a keep-alive or a question of the peer, which has no option, is no sign that it speaks plain TCP", () => {
+    const e = opener({ family, confirmed: false });
+    e.hostData(0, 700);
+    expect(e.fromPeer({ at: -1, acks: 700, payload: 1 }, []).events).toEqual([]);
+    const plain = e.fromPeer({ acks: 700 }, []);
+    expect(plain.events).toContainEqual(expect.objectContaining({ kind: "CONNECTION_FALLBACK" }));
+  });
+
   it("N-9 after a repeated SYN/ACK the host's answer carries MP_CAPABLE with both keys again", () => {
     const e = opener({ family, confirmed: false });
     const again = e.peerSynAck();

@@ -134,6 +134,16 @@ describe.each(ROLES)("options vanish in mid-stream on the only subflow there eve
     expect(connections(e)).toBe(0);
   });
 
+  it("N-93 where the peer's octets have come under other numbers than its host's, it is reset", () => {
+    const e = underWay(single[role]());
+    e.peerData(50, 10, { at: 70, acks: 100 }, { dan: 100, ssn: 71 }); // as if 20 octets had been sent twice
+    e.fromHost({ at: 100, acks: 60 });
+    e.hostData(100, 50, { acks: 60 });
+    const outs = [110, 120, 130, 140].map((acks) => e.fromPeer({ at: 80, acks }, []));
+    expect(outs.flatMap(kinds)).not.toContain("CONNECTION_FALLBACK");
+    expect(outs.flatMap(delivered).some(({ flags }) => flags.includes("R"))).toBe(true);
+  });
+
   it("N-93 a FIN is the first word without a DSS, its number is the host's: plain TCP, and the host hears it", () => {
     const e = underWay(single[role]());
     const out = e.fromPeer({ at: 50, acks: 100, flags: "FA" }, []);

@@ -30,6 +30,16 @@ describe.each(ROLES)("one of two subflows goes, we are the %s", (role) => {
     expect(connections(e)).toBe(1);
   });
 
+  it("N-38 octets below the FIN that come again are acknowledged again, FIN and all", () => {
+    const e = joined(role);
+    e.peerData(0, 100);
+    e.fromHost({ acks: 100 });
+    e.fromPeer({ at: 100, flags: "FA" });
+    const again = e.peerData(0, 100);
+    const answers = e.on(e.initial, [...again.toWire, ...sent(e.fromHost({ acks: 100 }))]);
+    expect(answers.filter(({ ack }) => ack === e.initial.irs + 102)).toHaveLength(1);
+  });
+
   it("N-38 our FIN is repeated until it is acknowledged", () => {
     const e = joined(role);
     e.fromPeer({ flags: "FA" });

@@ -127,13 +127,14 @@ describe("a hole whose octets are acknowledged at data level", () => {
     expect(poisoned(e)).toBe(1);
   });
 
-  it("N-109 nor while the others are silent, too: with all paths lost for a while none is given up for a hole", () => {
-    const { e } = holed();
-    e.hostData(2000, 1000); // on the second one, which falls silent
-    e.scene.setPath(2, { address4: e.addresses.host2, flags: 0 });
-    e.scene.setPath(1, { address4: e.addresses.host, flags: 0 });
-    for (let i = 0; i < 100; i++) e.scene.advance(20_000);
+  it("N-109 nor while the others are silent, too: where nothing is heard at all the peer would not hear of it", () => {
+    const e = rtt();
+    e.hostData(0, 1000);
+    for (let i = 0; i < 400; i++) e.scene.advance(1000); // silent: stale
+    e.hostData(0, 1000); // moves to the second one, which is silent from now on, too
+    for (let i = 0; i < 400; i++) e.scene.advance(5000);
     expect(poisoned(e)).toBe(0);
+    expect(e.scene.engine.header(abi.EngineHeader.SUBFLOWS)).toBe(2);
   });
 
   it("N-109 the path is joined anew when it is wanted again", () => {
