@@ -364,6 +364,7 @@ export const enum EventKind {
   JOIN_FAILED = 15, // REASON
   SUBFLOW_STALE = 16, // VALUE 1 = silent with octets in flight, 0 = heard again
   HOST_KICKED = 17, // our host was shown an MTU for its route to REMOTE, which it should forget soon
+  CONNECTION_MOVED = 18, // PATH carries its data now, REASON why; VALUE = microseconds without payload, 0 = was idle
 }
 
 /** Why: in events and command answers. */
@@ -401,6 +402,9 @@ export const enum Reason {
   CHECKSUM = 30, // a mapping's octets were altered on their way (RFC 8684 §3.7)
   UNREACHABLE = 31, // a router says so (ICMP)
   DRAINING = 32, // the path is about to be left
+  POLICY = 33, // a policy or the order of preference wants it so
+  COMMAND = 34, // a handover was ordered
+  PEER_PREFERS = 35, // MP_PRIO of the peer
 }
 
 /** Struct of one trace record: one packet with payload or acknowledgement, on either side. */

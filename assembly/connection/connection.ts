@@ -60,11 +60,12 @@
 //    376    96  remoteAddresses           REMOTE_ADDRESSES_MAX × 24: id u8, family u8, port u16, zero u32, address 16
 //    472    16  hostAddress, 488 peerAddress, 504 u16 hostPort, 506 u16 peerPort
 //    508     2  hostMtu                   octets: the MTU that the host goes by (mtu.ts); 0 = that of its MSS
+//    510     1  moveReason                why its data changes its path, until some has moved there; 0 = it does not
 //
 // Invariants: C1 shownDan ≤ dsnUna ≤ dsnNxt. C2 rcvDan ≤ rcvDsnMax + 1. C3 active is 0 or one of the
 // subflows in the list. C4 every subflow in the list names this connection.
 
-import { ConnectionState } from "../abi";
+import { ConnectionState, Reason } from "../abi";
 import { REMOTE_ADDRESSES_MAX } from "../config";
 import { SendTable } from "../mapping/send-table";
 import { slabAlloc, slabAt, slabFree, slabIndexOf } from "../memory/slab";
@@ -226,6 +227,15 @@ if (REMOTE_ADDRESSES_OFFSET + REMOTE_ADDRESSES_MAX * 24 > HOST_ADDRESS_OFFSET) E
 export function setPorts(connection: Connection, hostPortValue: u32, peerPortValue: u32): void {
   store<u16>(changetype<usize>(connection), <u16>hostPortValue, 504);
   store<u16>(changetype<usize>(connection), <u16>peerPortValue, 506);
+}
+
+/** Why its data changes its path, until some has moved there; NONE = it does not. */
+@inline export function moveReason(connection: Connection): Reason {
+  return <Reason>load<u8>(changetype<usize>(connection), 510);
+}
+
+@inline export function setMoveReason(connection: Connection, reason: Reason): void {
+  store<u8>(changetype<usize>(connection), <u8>reason, 510);
 }
 
 /** Address of entry `i` of the peer's advertised addresses: id u8, family u8, port u16, zero u32, address 16. */

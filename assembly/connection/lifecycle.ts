@@ -19,7 +19,7 @@ import { setOperation } from "../set-operations";
 import { classAt, probeIntervalUs } from "./classes";
 import {
   clearFlag, Connection, connectionAlloc, connectionAt, ConnectionFlag, connectionIndex, connectionRelease,
-  hasFlag, hostAddress, hostPort, peerAddress, peerPort, sendTableOf, setFlag, setPorts,
+  hasFlag, hostAddress, hostPort, peerAddress, peerPort, sendTableOf, setFlag, setMoveReason, setPorts,
 } from "./connection";
 import { insertConnection, insertSubflow, removeConnection, removeSubflow, removeToken } from "./lookup";
 import { measureGone, measureLost, measurePlace } from "./measure";
@@ -203,6 +203,7 @@ export function subflowDestroy(subflow: Subflow, reason: Reason): void {
   const connection = connectionAt(subflow.connection);
   if (connection.active == index) {
     connection.active = 0;
+    if (hasFlag(connection, ConnectionFlag.ESTABLISHED_EVER)) setMoveReason(connection, reason);
     measurePlace(connection);
   }
   if (connection.transitionSubflow == index) connection.transitionSubflow = 0;

@@ -27,6 +27,7 @@ import { windowForSubflow } from "../connection/window";
 import { count } from "../counters";
 import { carrierOf, headAgain, headRestart } from "../handover/head";
 import { showMtu } from "../handover/path-mtu";
+import { noticePayload } from "../handover/moved";
 import { stallCopyTo, stallWatch } from "../handover/stall";
 import { handoverNoticeData } from "../handover/switch";
 import { sendTableCheck } from "../mapping/send-table";
@@ -109,6 +110,7 @@ function afterPiece(connection: Connection, subflow: Subflow, dsn: Dsn, octets: 
     subflow.rtxLength = octets;
     subflow.rtxDsn = <u32>dsn;
   }
+  noticePayload(connection, subflow);
   accountSent(connection, subflow, octets, !fresh);
   traceSent(connection, subflow, dsn, pieceSsn, octets, fresh ? 0 : TraceFlag.RETRANSMISSION);
 }

@@ -24,6 +24,7 @@ import { windowForHost } from "../connection/window";
 import { count } from "../counters";
 import { Fault, faulty } from "../faults";
 import { giveUpStripped } from "../handover/abandon";
+import { noticePayload } from "../handover/moved";
 import { handoverNoticeData } from "../handover/switch";
 import { Arrival, rangesAdd, rangesContiguous, rangesTrim } from "../mapping/received-ranges";
 import { RecvAdd, recvTableAdd, recvTableFind, recvTableTrim } from "../mapping/recv-table";
@@ -157,6 +158,7 @@ function noteHighest(connection: Connection, subflow: Subflow, ssn: Ssn, dsn: Ds
     fresh = ahead < <u64>octets ? <u32>ahead : octets;
     connection.rcvDsnMax = dsnEnd;
   }
+  noticePayload(connection, subflow);
   accountReceived(connection, subflow, octets);
   return fresh;
 }

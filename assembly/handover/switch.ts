@@ -29,6 +29,7 @@ import { joinObstacle, joinStart, subflowOnPath } from "../signalling/join";
 import { preferSubflow } from "../signalling/priority";
 import { kick } from "./kick";
 import { leaveLater } from "./leave";
+import { isIdle, noteMove } from "./moved";
 import { forgetMtu } from "./path-mtu";
 import { transitionStart } from "./transition";
 
@@ -97,6 +98,7 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
     if (before != 0 && !subflowHas(subflowAt(before), SubflowBit.STALE)) transitionStart(connection, subflowAt(before));
     connection.active = chosen;
     measurePlace(connection);
+    noteMove(connection, before, subflowAt(chosen), wanted(connection, tellPeer));
     connection.expireUs = 0; // it has a subflow again
     armConnection(connection);
     kick(connection);
@@ -106,9 +108,10 @@ export function reconsider(connection: Connection, tellPeer: bool): void {
   leaveLater(connection);
 }
 
-/** True if no payload moves in either direction and none waits for an acknowledgement. */
-function isIdle(connection: Connection): bool {
-  return connection.dsnUna == connection.dsnNxt && nowUs() - connection.lastPayloadUs >= IDLE_US;
+/** Why the active subflow is another one now, unless that is about the old one. */
+function wanted(connection: Connection, tellPeer: bool): Reason {
+  if (!tellPeer) return Reason.PEER_PREFERS;
+  return connection.handoverUs != 0 ? Reason.COMMAND : Reason.POLICY;
 }
 
 function emitHandover(connection: Connection, kind: EventKind, reason: Reason, path: u32, value: u32): void {

@@ -31,6 +31,8 @@ export interface EventLine {
   bytes?: number;
   /** handover_done: how long it took. */
   durationUs?: number;
+  /** connection_moved: from the last payload on the old path to the first on the new one; absent: it was idle. */
+  pauseUs?: number;
   /** command_done: connections concerned, and how many of them failed. */
   connections?: number;
   failed?: number;
@@ -75,6 +77,7 @@ export function eventLine(event: EngineEvent, nameOf: (path: number) => string, 
   if (event.kind === "connection_closed") line.bytes = Number(event.value64);
   if (event.kind === "handover_started" && value !== 0) line.from = nameOf(value) || `#${value}`;
   if (event.kind === "handover_done") line.durationUs = value;
+  if (event.kind === "connection_moved" && value !== 0) line.pauseUs = value;
   if (event.kind === "park_address") line.detail = value === 1 ? "in use" : "no longer in use";
   if (event.kind === "command_done") {
     line.connections = value;

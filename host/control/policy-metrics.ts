@@ -22,7 +22,9 @@ export class PolicyMetrics {
   #swaps: Counter<"class">;
   #divergences: Counter<"class" | "policy">;
   #handovers: Counter<"reason" | "result">;
-  #gaps: Histogram;
+  #handoverTimes: Histogram;
+  #moves: Counter<"reason">;
+  #pauses: Histogram;
   #bytes: Counter<"class" | "direction">;
   #quotaLeft: Gauge<"path">;
 
@@ -71,8 +73,16 @@ export class PolicyMetrics {
       ),
       labelNames: ["reason", "result"],
     });
-    this.#gaps = new Histogram({
-      ...name("handover_seconds", "From a handover's start to the first new data on the new path"),
+    this.#handoverTimes = new Histogram({
+      ...name("handover_seconds", "From a manual handover's start to the first new data on the new path"),
+      buckets: GAP_BUCKETS_S,
+    });
+    this.#moves = new Counter({
+      ...name("moves_total", "Connections whose data changed its path, by what made it"),
+      labelNames: ["reason"],
+    });
+    this.#pauses = new Histogram({
+      ...name("move_pause_seconds", "From the last payload on the old path to the first on the new one"),
       buckets: GAP_BUCKETS_S,
     });
     this.#bytes = new Counter({
@@ -121,7 +131,13 @@ export class PolicyMetrics {
   noteHandover(event: EngineEvent): void {
     const isDone = event.kind === "handover_done";
     this.#handovers.inc({ reason: "manual", result: isDone ? "done" : event.reason });
-    if (isDone) this.#gaps.observe(event.value / 1e6);
+    if (isDone) this.#handoverTimes.observe(event.value / 1e6);
+  }
+
+  /** A connection's data goes by another path, whoever wanted that. One that was idle has not paused. */
+  noteMove(event: EngineEvent): void {
+    this.#moves.inc({ reason: event.reason });
+    if (event.value !== 0) this.#pauses.observe(event.value / 1e6);
   }
 
   /** Sets what is true now. */

@@ -53,6 +53,7 @@ export class PolicySession {
   heard(event: EngineEvent): void {
     this.policies.heard(event);
     if (event.kind === "handover_done" || event.kind === "handover_failed") this.metrics.policy.noteHandover(event);
+    if (event.kind === "connection_moved") this.metrics.policy.noteMove(event);
   }
 
   // A path is set anew for an address or an MTU, too: policies are told of what they can see.

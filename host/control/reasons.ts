@@ -34,6 +34,9 @@ const REASONS: Record<string, string> = {
   not_built: "not built yet",
   unreachable: "a router says that the peer cannot be reached",
   draining: "the path is about to be left",
+  policy: "a policy or the order of preference wants it so",
+  command: "a handover was ordered",
+  peer_prefers: "the peer prefers it",
 };
 
 /** A sentence for a reason of the engine. */

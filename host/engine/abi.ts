@@ -495,6 +495,8 @@ export const EventKind = {
   SUBFLOW_STALE: 16,
   /** our host was shown an MTU for its route to REMOTE, which it should forget soon */
   HOST_KICKED: 17,
+  /** PATH carries its data now, REASON why; VALUE = microseconds without payload, 0 = was idle */
+  CONNECTION_MOVED: 18,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -554,6 +556,12 @@ export const Reason = {
   UNREACHABLE: 31,
   /** the path is about to be left */
   DRAINING: 32,
+  /** a policy or the order of preference wants it so */
+  POLICY: 33,
+  /** a handover was ordered */
+  COMMAND: 34,
+  /** MP_PRIO of the peer */
+  PEER_PREFERS: 35,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 

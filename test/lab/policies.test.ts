@@ -133,6 +133,7 @@ it("cheapest-c: the data follows the price", async () => {
   await stand.onlyOn("ethernet");
   tell(1, 2); // and back, which the next case begins with: its policy stays where it finds the class
   await stand.onlyOn("wifi");
+  expect(await stand.metric('shunt_moves_total{reason="policy"}')).toBeGreaterThanOrEqual(2);
   await stand.finish([call], "cheapest-c");
 });
 

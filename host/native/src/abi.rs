@@ -506,6 +506,8 @@ pub mod event_kind {
     pub const SUBFLOW_STALE: u32 = 16;
     /// our host was shown an MTU for its route to REMOTE, which it should forget soon
     pub const HOST_KICKED: u32 = 17;
+    /// PATH carries its data now, REASON why; VALUE = microseconds without payload, 0 = was idle
+    pub const CONNECTION_MOVED: u32 = 18;
 }
 
 /// Why: in events and command answers.
@@ -564,6 +566,12 @@ pub mod reason {
     pub const UNREACHABLE: u32 = 31;
     /// the path is about to be left
     pub const DRAINING: u32 = 32;
+    /// a policy or the order of preference wants it so
+    pub const POLICY: u32 = 33;
+    /// a handover was ordered
+    pub const COMMAND: u32 = 34;
+    /// MP_PRIO of the peer
+    pub const PEER_PREFERS: u32 = 35;
 }
 
 /// Struct of one trace record: one packet with payload or acknowledgement, on either side.

@@ -171,6 +171,8 @@ describe("metrics", () => {
     metrics.noteNews({ ...ordered, obstacle: "peer_opens" });
     metrics.noteHandover(engineEvent({ kind: "handover_done", value: 30_000 }));
     metrics.noteHandover(engineEvent({ kind: "handover_failed", reason: "timeout" }));
+    metrics.noteMove(engineEvent({ kind: "connection_moved", reason: "path_down", value: 30_000 }));
+    metrics.noteMove(engineEvent({ kind: "connection_moved", reason: "policy", value: 0 }));
     const text = await registry.metrics();
     expect(text).toContain('shunt_handovers_total{reason="cheaper",result="ordered"} 3');
     expect(text).toContain('shunt_handovers_total{reason="cheaper",result="peer_opens"} 2');
@@ -178,6 +180,10 @@ describe("metrics", () => {
     expect(text).toContain('shunt_handovers_total{reason="manual",result="timeout"} 1');
     expect(text).toContain('shunt_handover_seconds_bucket{le="0.02"} 0');
     expect(text).toContain('shunt_handover_seconds_bucket{le="0.05"} 1');
+    expect(text).toContain('shunt_moves_total{reason="path_down"} 1');
+    expect(text).toContain('shunt_moves_total{reason="policy"} 1');
+    expect(text).toContain('shunt_move_pause_seconds_bucket{le="0.05"} 1');
+    expect(text).toContain("shunt_move_pause_seconds_count 1");
   });
 });
 
