@@ -6,10 +6,9 @@ import { ConfigError } from "../../config/error.ts";
 import { settingProblems } from "../check.ts";
 import { type CompiledPolicy, PolicyStore } from "../instance.ts";
 import { timelineFigure } from "../scenario/figure.ts";
-import { loadScenario } from "../scenario/load.ts";
+import { type JudgedScenario, loadScenario } from "../scenario/load.ts";
 import { runScenario } from "../scenario/run.ts";
 import { type NamedSandbox, sandboxHere } from "../scenario/sandbox.ts";
-import type { Scenario } from "../scenario/scenario.ts";
 import type { Timeline } from "../scenario/timeline.ts";
 import { AuthorError } from "./new.ts";
 import { type Built, buildOwn, type Subject, scenariosOf, subjectOf } from "./subject.ts";
@@ -69,7 +68,7 @@ export async function testPolicy({ policy: name, scenarios: named, out }: TestRe
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     const timeline = await runScenario(policy, scenario, sandbox);
-    results.push(resultOf(timeline, directory === null ? null : draw(timeline, resolve(directory))));
+    results.push(resultOf(scenario, timeline, directory === null ? null : draw(timeline, resolve(directory))));
   }
   const isMet = results.every(({ expectations }) => expectations.every(({ instead }) => instead === null));
   const holds = isMet && tests.failure === null;
@@ -85,7 +84,7 @@ async function compiled({ entry }: Subject, sandbox: NamedSandbox): Promise<Comp
   }
 }
 
-function checkSettings({ entry }: Subject, scenario: Scenario): void {
+function checkSettings({ entry }: Subject, scenario: JudgedScenario): void {
   const paths = scenario.paths.map(({ config }) => config.name);
   const own = scenario.policies.get(entry.name)?.settings ?? {};
   const problems = [
@@ -117,8 +116,8 @@ function draw(timeline: Timeline, directory: string): string {
   return file;
 }
 
-function resultOf(timeline: Timeline, svg: string | null): ScenarioResult {
-  const { scenario, policy, moves, decisions } = timeline;
+function resultOf(scenario: JudgedScenario, timeline: Timeline, svg: string | null): ScenarioResult {
+  const { policy, moves, decisions } = timeline;
   const wanted = [...scenario.expect, ...(scenario.policies.get(policy)?.expect ?? [])];
   const expectations = wanted.map(({ text, judge }) => ({ text, instead: judge(timeline) }));
   const { file, title } = scenario;

@@ -1,7 +1,7 @@
 // From a scenario file to a Scenario. Every mistake is reported with file, line, key and what was expected.
 import { readFileSync } from "node:fs";
 import { Ajv } from "ajv";
-import { NO_FACTS, type PathConfig } from "../../config/config.ts";
+import { NO_FACTS, type PathConfig, type SettingValue } from "../../config/config.ts";
 import { readDocument } from "../../config/document.ts";
 import { ConfigError } from "../../config/error.ts";
 import { octets } from "../../config/facts.ts";
@@ -26,8 +26,14 @@ const JOIN_MS = 100;
 const RTT_MS = 50;
 const KBPS = 4000;
 
+/** A scenario, and what is expected of every policy in it and of some. */
+export interface JudgedScenario extends Scenario {
+  expect: Expectation[];
+  policies: Map<string, { settings: Record<string, SettingValue>; expect: Expectation[] }>;
+}
+
 /** Reads and checks a file. Throws ConfigError. */
-export function loadScenario(file: string): Scenario {
+export function loadScenario(file: string): JudgedScenario {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -39,14 +45,14 @@ export function loadScenario(file: string): Scenario {
 }
 
 /** Checks the text of a file. Throws ConfigError. */
-export function parseScenario(text: string, file: string): Scenario {
+export function parseScenario(text: string, file: string): JudgedScenario {
   const { document, problems, report, problemAt } = readDocument(text, file, isScenarioFile);
   const scenario = { ...complete(document, file, report), problemAt };
   if (problems.length > 0) throw new ConfigError(problems);
   return scenario;
 }
 
-function complete(document: ScenarioFile, file: string, report: Report): Omit<Scenario, "problemAt"> {
+function complete(document: ScenarioFile, file: string, report: Report): Omit<JudgedScenario, "problemAt"> {
   const names = document.path.map(({ name }) => name);
   for (const [index, name] of names.entries()) {
     if (names.indexOf(name) < index) report(["path", index, "name"], `"${name}" is already the name of another path`);

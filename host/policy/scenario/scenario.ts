@@ -4,7 +4,6 @@ import type { PathConfig, SettingValue } from "../../config/config.ts";
 import type { ConfigProblem } from "../../config/error.ts";
 import type { KeyPath } from "../../config/positions.ts";
 import type { FileContents } from "../inputs/file.ts";
-import type { Expectation } from "./expectation.ts";
 import { type Track, valueAt } from "./track.ts";
 
 /** What sources tell of an interface, under the names of the `file:` input. */
@@ -39,12 +38,6 @@ export interface ScenarioPath {
   told: ToldTracks;
 }
 
-/** What one policy is given and what it is expected to do, beyond what all are. */
-export interface PolicyTerms {
-  settings: Record<string, SettingValue>;
-  expect: Expectation[];
-}
-
 export interface Scenario {
   file: string;
   title: string;
@@ -60,9 +53,8 @@ export interface Scenario {
   battery: Track<number>;
   power: Track<"mains" | "battery">;
   settings: Record<string, SettingValue>;
-  expect: Expectation[];
-  /** By the name of the policy: those that the scenario is meant for; empty = any. */
-  policies: Map<string, PolicyTerms>;
+  /** By the name of the policy: those that the scenario is meant for, with their settings; empty = any. */
+  policies: Map<string, { settings: Record<string, SettingValue> }>;
   /** What is wrong with a key of the file, for a ConfigError. */
   problemAt(key: KeyPath, message: string): ConfigProblem;
 }
