@@ -7,7 +7,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildPolicy, CompilerMissing, languageOf } from "../plugins/sdk/build.ts";
+import { buildPolicy, CompilerMissing, languageOf } from "../host/policy/author/build.ts";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const OUTPUT = join(ROOT, "build/policies");
@@ -25,7 +25,7 @@ function sourcesHash(name: string): string {
   hash.update((createRequire(import.meta.url)("assemblyscript/package.json") as { version: string }).version);
   const sdk = { AssemblyScript: "as", C: "c", Rust: "rust" }[languageOf(join(ROOT, "plugins", name))];
   const sources = [`plugins/${name}/**/*.{ts,c,h,rs,toml,lock}`, `plugins/sdk/${sdk}/**/*.{ts,json,h,rs,toml}`];
-  const files = globSync([...sources, "plugins/sdk/build.ts"], { cwd: ROOT }).filter(
+  const files = globSync([...sources, "host/policy/author/build.ts"], { cwd: ROOT }).filter(
     (file) => !file.includes("/test/"),
   );
   for (const file of files.sort()) hash.update(`\0${file}\0`).update(readFileSync(join(ROOT, file)));

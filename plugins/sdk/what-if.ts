@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import * as abi from "../../host/policy/abi.ts";
 import { type IntentRecord, type PathRecord, tableSize, writeTable } from "../../host/policy/records.ts";
 import { encodeSettings, ownReason, type PolicyManifest, type SettingValue } from "../../host/policy/settings.ts";
-import { Instance, nameOf } from "./instance.ts";
+import { Instance, nameOf } from "../../host/policy/v8-instance.ts";
 
 /** A path of the world: a record with a name; id and state are given if left out (in order from 1; UP). */
 export type WorldPath = Partial<Omit<PathRecord, "id">> & { name: string; id?: number };

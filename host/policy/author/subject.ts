@@ -1,8 +1,8 @@
 // The policy that an author's command is about: a folder of his, or the name of one that comes with Shunt.
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { buildPolicy, CompilerMissing, languageOf } from "../../../plugins/sdk/build.ts";
 import { Catalog, type PolicyEntry, readPolicy, SHIPPED_DIRECTORY } from "../catalog.ts";
+import { buildPolicy, CompilerMissing, languageOf } from "./build.ts";
 import { linkInstallation } from "./links.ts";
 import { AuthorError } from "./new.ts";
 

@@ -1,10 +1,10 @@
 // Where a scenario's policy runs: in the daemon's own sandbox if it is built, else under V8, where the same module
 // makes the same decisions without a budget.
 
-import { Instance } from "../../../plugins/sdk/instance.ts";
 import { compilePolicy, isSandboxBuilt, PolicyInstance } from "../../engine/index.ts";
 import { LogLevel } from "../abi.ts";
 import type { PolicyInstancePort, SandboxPort } from "../sandbox-port.ts";
+import { Instance } from "../v8-instance.ts";
 
 export interface NamedSandbox extends SandboxPort {
   /** "v8": policies run without limits, and nobody counts their fuel. */

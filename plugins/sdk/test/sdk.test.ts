@@ -6,7 +6,7 @@ import * as abi from "../../../host/policy/abi.ts";
 import { PathFlag, PathState, Refusal } from "../../../host/policy/abi.ts";
 import { type TableRecord, writeTable } from "../../../host/policy/records.ts";
 import { encodeSettings, type PolicyManifest } from "../../../host/policy/settings.ts";
-import { Instance } from "../instance.ts";
+import { Instance } from "../../../host/policy/v8-instance.ts";
 import { type WorldPath, worldOf } from "../what-if.ts";
 
 const PLUGINS = join(import.meta.dirname, "../..");

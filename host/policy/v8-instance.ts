@@ -1,6 +1,6 @@
 // A policy's module under V8, called as the ABI says. No limits and no fuel: those are the daemon's sandbox's.
-import * as abi from "../../host/policy/abi.ts";
-import { type IntentRecord, readIntent } from "../../host/policy/records.ts";
+import * as abi from "./abi.ts";
+import { type IntentRecord, readIntent } from "./records.ts";
 
 interface Exports {
   memory: WebAssembly.Memory;

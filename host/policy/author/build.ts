@@ -10,8 +10,8 @@ import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const SDK = dirname(fileURLToPath(import.meta.url));
-const ROOT = join(SDK, "../../");
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../../");
+const SDK = join(ROOT, "plugins/sdk");
 const run = promisify(execFile);
 
 export type Language = "AssemblyScript" | "C" | "Rust";
