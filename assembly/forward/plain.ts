@@ -7,7 +7,7 @@ import { connectionFallback } from "../connection/lifecycle";
 import { Subflow, subflowAt, SubflowBit, subflowClear, subflowHas } from "../connection/subflow";
 import { count } from "../counters";
 import { FORGE_OPTIONS } from "../scratch";
-import { seqGt, seqLeq } from "../seq/space";
+import { dsnLt, seqGt, seqLeq } from "../seq/space";
 import { forgeAckWith } from "../signalling/forge";
 import { joinableBeside } from "../signalling/join";
 import { MptcpOptions, writeFail } from "../wire/mptcp-options";
@@ -42,9 +42,7 @@ export function peerFellBack(connection: Connection, subflow: Subflow, segment: 
  * subflow there ever was, a FIN behind the first of them, or one whose number is the host's own.
  */
 export function showsPlain(connection: Connection, subflow: Subflow, segment: Segment, options: MptcpOptions): bool {
-  const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN; // the peer may be in TIME_WAIT then
-  const closing = (connection.flags & both) == both || subflow.state != SubflowState.ESTABLISHED;
-  if (options.present != 0 || closing) {
+  if (options.present != 0 || isOver(connection) || subflow.state != SubflowState.ESTABLISHED) {
     subflowClear(subflow, SubflowBit.PLAIN_ACKS);
     return false;
   }
@@ -58,6 +56,12 @@ export function showsPlain(connection: Connection, subflow: Subflow, segment: Se
   if (plainBefore == SubflowBit.PLAIN_ACKS) return !joinIsUnderWay(connection);
   subflow.flags += SubflowBit.PLAIN_ACK;
   return false;
+}
+
+/** True if both ends have said all, and the peer has it: it may be in TIME_WAIT, where Linux has no options. */
+function isOver(connection: Connection): bool {
+  const both = ConnectionFlag.LOCAL_FIN | ConnectionFlag.PEER_FIN;
+  return (connection.flags & both) == both && !dsnLt(connection.dsnUna, connection.localFinDsn);
 }
 
 /**

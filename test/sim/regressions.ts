@@ -70,6 +70,7 @@ export const REGRESSIONS: [seed: number, found: string][] = [
     "a path took our DATA_FIN away: the plain FIN in its place acknowledged the number of the peer's DATA_FIN",
   ],
   [2268121533, "as 2268114795"],
+  [2268128659, "a box put a question before octets: the peer fell back, and got what it had under fresh numbers"],
   [2268095143, "the simulated Linux host went on as plain TCP on a subflow that it had closed"],
   [2268091884, "a path took every DATA_ACK away at the close: the peer's FIN was taken for that of a subflow"],
   [2268108883, "a subflow was given up for a hole while nothing was heard on any: the peer kept it, and only it"],
